@@ -1,0 +1,3 @@
+cidr_block   = "10.10.0.0/16"
+zones        = ["a", "b"]
+nat_gateways = 0

@@ -1,0 +1,4 @@
+output "route_table_id" {
+  description = "The route table"
+  value       = aws_route_table.this.id
+}

@@ -1,0 +1,4 @@
+output "subnet_id" {
+  description = "The subnet"
+  value       = aws_subnet.this.id
+}
