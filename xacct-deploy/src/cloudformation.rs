@@ -142,6 +142,8 @@ pub struct Clients {
     pub objects: Arc<dyn Objects>,
     /// Who is calling.
     pub identity: Arc<dyn Identity>,
+    /// The role that CloudFormation acts as, where the credentials are meant to be used with one (CDK's bootstrap).
+    pub execution_role: Option<String>,
 }
 
 /// Finds the clients of an environment: credentials by profile, role, SSO or environment, or the accounts in memory.
@@ -327,6 +329,8 @@ pub struct ChangeSet {
     pub name: String,
     /// The ARN of the stack.
     pub stack_id: String,
+    /// When it was made: every event of its execution is later.
+    pub creation_time: Timestamp,
     /// `CREATE_PENDING`, `CREATE_IN_PROGRESS`, `CREATE_COMPLETE`, `FAILED`, `DELETE_…`.
     pub status: StatusText,
     /// Why it failed; also the place where CloudFormation says that there are no changes.
