@@ -28,15 +28,9 @@ fn has_the_files_that_readers_expect() {
     expected.extend(BUILDSPECS.map(str::to_owned));
     expected.extend(STAGES.map(|stage| format!("environments/{stage}.tfvars")));
     for module in ["vpc", "subnet", "route-table", "network-interface"] {
-        expected.extend(
-            ["main.tf", "variables.tf", "outputs.tf"]
-                .map(|file| format!("modules/{module}/{file}")),
-        );
+        expected.extend(["main.tf", "variables.tf", "outputs.tf"].map(|file| format!("modules/{module}/{file}")));
     }
-    let missing: Vec<_> = expected
-        .iter()
-        .filter(|path| !repository().join(path).is_file())
-        .collect();
+    let missing: Vec<_> = expected.iter().filter(|path| !repository().join(path).is_file()).collect();
     assert!(missing.is_empty(), "missing: {missing:?}");
 }
 
@@ -44,35 +38,23 @@ fn has_the_files_that_readers_expect() {
 fn is_formatted_as_terraform_wants_it() {
     if Command::new("terraform").arg("version").output().is_err() {
         let message = "SKIPPED: `terraform` is not on the PATH, so its format check did not run";
-        assert!(
-            std::env::var_os("XACCT_REQUIRE_TOOLS").is_none(),
-            "{message}"
-        );
+        assert!(std::env::var_os("XACCT_REQUIRE_TOOLS").is_none(), "{message}");
         return eprintln!("{message}");
     }
-    let output = Command::new("terraform")
-        .args(["fmt", "-check", "-recursive", "-diff"])
-        .arg(repository())
-        .output()
-        .unwrap();
+    let output =
+        Command::new("terraform").args(["fmt", "-check", "-recursive", "-diff"]).arg(repository()).output().unwrap();
     assert!(output.status.success(), "{}", text(&output));
 }
 
 #[test]
 fn shell_of_every_build_parses() {
     for script in scripts() {
-        assert_parses(
-            &fs::read_to_string(&script).unwrap(),
-            &script.display().to_string(),
-        );
+        assert_parses(&fs::read_to_string(&script).unwrap(), &script.display().to_string());
     }
     for buildspec in BUILDSPECS {
         for phase in ["install", "build"] {
             let commands = commands(buildspec, phase);
-            assert!(
-                !commands.is_empty(),
-                "{buildspec} has no commands in phase {phase}"
-            );
+            assert!(!commands.is_empty(), "{buildspec} has no commands in phase {phase}");
             assert_parses(&commands.join("\n"), buildspec);
         }
     }
@@ -82,10 +64,7 @@ fn shell_of_every_build_parses() {
 fn every_build_pins_the_same_terraform() {
     let pins = BUILDSPECS.map(|buildspec| {
         let values = variables(buildspec);
-        (
-            values["TERRAFORM_VERSION"].clone(),
-            values["TERRAFORM_SHA256"].clone(),
-        )
+        (values["TERRAFORM_VERSION"].clone(), values["TERRAFORM_SHA256"].clone())
     });
     assert!(pins.iter().all(|pin| pin == &pins[0]), "{pins:?}");
     assert_eq!(pins[0].1.len(), 64);
@@ -94,39 +73,26 @@ fn every_build_pins_the_same_terraform() {
 #[test]
 fn a_tool_with_another_checksum_is_not_installed() {
     let build = Build::new();
-    build.tool("curl", r#"while [[ $# -gt 0 ]]; do [[ $1 == --output ]] && printf 'something else' >"$2"; shift; done"#);
+    build
+        .tool("curl", r#"while [[ $# -gt 0 ]]; do [[ $1 == --output ]] && printf 'something else' >"$2"; shift; done"#);
     build.tool("unzip", "exit 0");
-    let output = build.run(
-        "buildspec-plan.yml",
-        "install",
-        &[("TOOLS_DIR", "tools-here")],
-    );
+    let output = build.run("buildspec-plan.yml", "install", &[("TOOLS_DIR", "tools-here")]);
     assert!(!output.status.success());
-    assert!(
-        text(&output).contains("nothing was installed"),
-        "{}",
-        text(&output)
-    );
+    assert!(text(&output).contains("nothing was installed"), "{}", text(&output));
     assert!(build.calls("unzip").is_empty());
 }
 
 #[test]
 fn the_package_carries_sources_only() {
     let build = Build::new();
-    build.tool(
-        "terraform",
-        r#"[[ $1 == init ]] && mkdir -p .terraform/providers; exit 0"#,
-    );
+    build.tool("terraform", r#"[[ $1 == init ]] && mkdir -p .terraform/providers; exit 0"#);
     build.tool("checkov", "exit 0");
     let output = build.run("buildspec.yml", "build", NOTHING);
     assert!(output.status.success(), "{}", text(&output));
     assert!(!build.path(".terraform").exists());
     let calls = build.calls("terraform");
     assert!(calls[0].starts_with("fmt -check"), "{calls:?}");
-    assert!(
-        calls[1].contains("-backend=false") && calls[1].contains("-lockfile=readonly"),
-        "{calls:?}"
-    );
+    assert!(calls[1].contains("-backend=false") && calls[1].contains("-lockfile=readonly"), "{calls:?}");
     assert!(calls[2].starts_with("validate"), "{calls:?}");
     assert_eq!(build.calls("checkov").len(), 1);
 }
@@ -136,12 +102,7 @@ fn a_finding_of_the_scanner_fails_the_build() {
     let build = Build::new();
     build.tool("terraform", "exit 0");
     build.tool("checkov", "exit 1");
-    assert!(
-        !build
-            .run("buildspec.yml", "build", NOTHING)
-            .status
-            .success()
-    );
+    assert!(!build.run("buildspec.yml", "build", NOTHING).status.success());
 }
 
 #[test]
@@ -152,48 +113,20 @@ fn a_plan_is_saved_summarized_and_exported() {
     assert!(output.status.success(), "{}", text(&output));
 
     let exported = build.exported();
-    assert_eq!(
-        exported["PLAN_SUMMARY"],
-        "prod: 2 to add, 1 to change, 0 to replace, 0 to destroy"
-    );
+    assert_eq!(exported["PLAN_SUMMARY"], "prod: 2 to add, 1 to change, 0 to replace, 0 to destroy");
     assert_eq!(exported["PLAN_CHANGES"], "yes");
     assert_eq!(exported["PLAN_VERSION"], "version-1");
-    assert_eq!(
-        exported["PLAN_KEY"],
-        format!("plans/prod/{}.tar.gz", exported["PLAN_SHA256"])
-    );
-    assert_eq!(
-        exported.keys().cloned().collect::<Vec<_>>(),
-        sorted(list("buildspec-plan.yml", "exported-variables:"))
-    );
+    assert_eq!(exported["PLAN_KEY"], format!("plans/prod/{}.tar.gz", exported["PLAN_SHA256"]));
+    assert_eq!(exported.keys().cloned().collect::<Vec<_>>(), sorted(list("buildspec-plan.yml", "exported-variables:")));
 
     let calls = build.calls("terraform");
-    assert!(
-        calls[0].contains("-backend-config=bucket=state-of-prod"),
-        "{calls:?}"
-    );
-    assert!(
-        calls[0].contains("-backend-config=key=network/prod.tfstate"),
-        "{calls:?}"
-    );
-    assert!(
-        calls[1].contains("-var-file=environments/prod.tfvars -out=tfplan"),
-        "{calls:?}"
-    );
-    let saved = Command::new("tar")
-        .args(["tzf", "uploaded"])
-        .current_dir(build.path("."))
-        .output()
-        .unwrap();
+    assert!(calls[0].contains("-backend-config=bucket=state-of-prod"), "{calls:?}");
+    assert!(calls[0].contains("-backend-config=key=network/prod.tfstate"), "{calls:?}");
+    assert!(calls[1].contains("-var-file=environments/prod.tfvars -out=tfplan"), "{calls:?}");
+    let saved = Command::new("tar").args(["tzf", "uploaded"]).current_dir(build.path(".")).output().unwrap();
     assert_eq!(
         sorted(text(&saved).lines().map(str::to_owned).collect()),
-        [
-            ".terraform.lock.hcl",
-            "source-version",
-            "tfplan",
-            "tfplan.json",
-            "tfplan.txt"
-        ]
+        [".terraform.lock.hcl", "source-version", "tfplan", "tfplan.json", "tfplan.txt"]
     );
 }
 
@@ -201,12 +134,7 @@ fn a_plan_is_saved_summarized_and_exported() {
 fn a_plan_without_changes_says_so() {
     let build = Build::new();
     build.plans(0, &[&["no-op"]]);
-    assert!(
-        build
-            .run("buildspec-plan.yml", "build", &STATE)
-            .status
-            .success()
-    );
+    assert!(build.run("buildspec-plan.yml", "build", &STATE).status.success());
     assert_eq!(build.exported()["PLAN_CHANGES"], "no");
 }
 
@@ -214,50 +142,24 @@ fn a_plan_without_changes_says_so() {
 fn a_failed_plan_fails_the_build() {
     let build = Build::new();
     build.plans(1, &[]);
-    assert!(
-        !build
-            .run("buildspec-plan.yml", "build", &STATE)
-            .status
-            .success()
-    );
+    assert!(!build.run("buildspec-plan.yml", "build", &STATE).status.success());
     assert!(build.calls("aws").is_empty());
 }
 
 #[test]
 fn only_the_word_yes_opens_the_gate_for_destruction() {
-    for actions in [
-        &["delete"][..],
-        &["delete", "create"],
-        &["create", "delete"],
-    ] {
+    for actions in [&["delete"][..], &["delete", "create"], &["create", "delete"]] {
         for value in ["no", "", "YES", "true", "1", "0", "N", "yes please"] {
             let build = Build::new();
             build.plans(2, &[actions]);
-            let output = build.run(
-                "buildspec-plan.yml",
-                "build",
-                &with(&STATE, "ALLOW_DESTROY", value),
-            );
+            let output = build.run("buildspec-plan.yml", "build", &with(&STATE, "ALLOW_DESTROY", value));
             assert!(!output.status.success(), "`{value}` let {actions:?} pass");
-            assert!(
-                text(&output).contains("set ALLOW_DESTROY=yes"),
-                "{}",
-                text(&output)
-            );
+            assert!(text(&output).contains("set ALLOW_DESTROY=yes"), "{}", text(&output));
             assert!(build.calls("aws").is_empty(), "a refused plan was saved");
         }
         let build = Build::new();
         build.plans(2, &[actions]);
-        assert!(
-            build
-                .run(
-                    "buildspec-plan.yml",
-                    "build",
-                    &with(&STATE, "ALLOW_DESTROY", "yes")
-                )
-                .status
-                .success()
-        );
+        assert!(build.run("buildspec-plan.yml", "build", &with(&STATE, "ALLOW_DESTROY", "yes")).status.success());
     }
 }
 
@@ -278,14 +180,8 @@ fn apply_uses_the_approved_plan_and_never_makes_one() {
     let output = build.run("buildspec-apply.yml", "build", &build.approval());
     assert!(output.status.success(), "{}", text(&output));
     let calls = build.calls("terraform");
-    assert!(
-        calls.last().unwrap().starts_with("apply ") && calls.last().unwrap().ends_with("/tfplan"),
-        "{calls:?}"
-    );
-    assert!(
-        calls.iter().all(|call| !call.starts_with("plan")),
-        "{calls:?}"
-    );
+    assert!(calls.last().unwrap().starts_with("apply ") && calls.last().unwrap().ends_with("/tfplan"), "{calls:?}");
+    assert!(calls.iter().all(|call| !call.starts_with("plan")), "{calls:?}");
     assert!(build.calls("aws")[0].contains("--version-id version-1"));
 }
 
@@ -293,19 +189,10 @@ fn apply_uses_the_approved_plan_and_never_makes_one() {
 fn apply_refuses_what_was_not_approved() {
     let refused = |name: &str, value: &str, message: &str| {
         let build = Build::planned();
-        let output = build.run(
-            "buildspec-apply.yml",
-            "build",
-            &with(&build.approval(), name, value),
-        );
+        let output = build.run("buildspec-apply.yml", "build", &with(&build.approval(), name, value));
         assert!(!output.status.success(), "{name}={value} was taken");
         assert!(text(&output).contains(message), "{}", text(&output));
-        assert!(
-            build
-                .calls("terraform")
-                .iter()
-                .all(|call| !call.starts_with("apply"))
-        );
+        assert!(build.calls("terraform").iter().all(|call| !call.starts_with("apply")));
     };
     refused("PLAN_SHA256", &"0".repeat(64), "nothing was applied");
     refused("STAGE", "dev", "is not one of stage");
@@ -314,21 +201,13 @@ fn apply_refuses_what_was_not_approved() {
     let build = Build::planned();
     fs::write(build.path(".terraform.lock.hcl"), "# other providers").unwrap();
     let output = build.run("buildspec-apply.yml", "build", &build.approval());
-    assert!(
-        !output.status.success() && text(&output).contains("other providers"),
-        "{}",
-        text(&output)
-    );
+    assert!(!output.status.success() && text(&output).contains("other providers"), "{}", text(&output));
 }
 
 #[test]
 fn apply_of_a_plan_without_changes_does_nothing() {
     let build = Build::planned();
-    let output = build.run(
-        "buildspec-apply.yml",
-        "build",
-        &with(&build.approval(), "PLAN_CHANGES", "no"),
-    );
+    let output = build.run("buildspec-apply.yml", "build", &with(&build.approval(), "PLAN_CHANGES", "no"));
     assert!(output.status.success(), "{}", text(&output));
     assert!(build.calls("terraform").is_empty() && build.calls("aws").is_empty());
 }
@@ -336,32 +215,21 @@ fn apply_of_a_plan_without_changes_does_nothing() {
 #[test]
 fn the_readme_names_every_variable_that_a_build_reads() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let mut names: Vec<String> = BUILDSPECS
-        .iter()
-        .flat_map(|buildspec| variables(buildspec).into_keys())
-        .collect();
+    let mut names: Vec<String> = BUILDSPECS.iter().flat_map(|buildspec| variables(buildspec).into_keys()).collect();
     names.extend(list("buildspec-plan.yml", "exported-variables:"));
     for script in scripts() {
         let source = fs::read_to_string(script).unwrap();
-        let required = source
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix("require "));
+        let required = source.lines().filter_map(|line| line.trim().strip_prefix("require "));
         names.extend(required.flat_map(str::split_whitespace).map(str::to_owned));
     }
     names.retain(|name| name != "TF_IN_AUTOMATION");
-    let missing: Vec<_> = names
-        .iter()
-        .filter(|name| !readme.contains(&format!("`{name}`")))
-        .collect();
+    let missing: Vec<_> = names.iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "not in README.md: {missing:?}");
 }
 
 const NOTHING: &[(&str, &str)] = &[];
-const STATE: [(&str, &str); 3] = [
-    ("STAGE", "prod"),
-    ("TF_STATE_BUCKET", "state-of-prod"),
-    ("AWS_REGION", "eu-central-1"),
-];
+const STATE: [(&str, &str); 3] =
+    [("STAGE", "prod"), ("TF_STATE_BUCKET", "state-of-prod"), ("AWS_REGION", "eu-central-1")];
 
 /// A copy of the repository in which a buildspec's commands run, with recorded stand-ins for the tools they call.
 struct Build {
@@ -380,12 +248,7 @@ impl Build {
     fn planned() -> Self {
         let build = Self::new();
         build.plans(2, &[&["create"]]);
-        assert!(
-            build
-                .run("buildspec-plan.yml", "build", &STATE)
-                .status
-                .success()
-        );
+        assert!(build.run("buildspec-plan.yml", "build", &STATE).status.success());
         for tool in ["terraform", "aws"] {
             fs::remove_file(build.path(&format!("../{tool}.calls"))).unwrap();
         }
@@ -403,14 +266,8 @@ impl Build {
         use std::os::unix::fs::PermissionsExt;
         let path = self.directory.path().join("bin").join(name);
         let calls = self.directory.path().join(format!("{name}.calls"));
-        fs::write(
-            &path,
-            format!(
-                "#!/usr/bin/env bash\nprintf '%s\\n' \"$*\" >>'{}'\n{body}\n",
-                calls.display()
-            ),
-        )
-        .unwrap();
+        fs::write(&path, format!("#!/usr/bin/env bash\nprintf '%s\\n' \"$*\" >>'{}'\n{body}\n", calls.display()))
+            .unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
@@ -435,35 +292,20 @@ impl Build {
     }
 
     /// Runs the commands of one phase in one shell, as CodeBuild does, with the buildspec's own variables as defaults.
-    fn run<V: AsRef<str>>(
-        &self,
-        buildspec: &str,
-        phase: &str,
-        environment: &[(&str, V)],
-    ) -> Output {
+    fn run<V: AsRef<str>>(&self, buildspec: &str, phase: &str, environment: &[(&str, V)]) -> Output {
         let mut script = String::from("set -e\n");
         script.push_str(&commands(buildspec, phase).join("\n"));
         let exported = list(buildspec, "exported-variables:");
         for name in exported {
-            script.push_str(&format!(
-                "\nprintf '%s=%s\\n' {name} \"${{{name}}}\" >>../exported"
-            ));
+            script.push_str(&format!("\nprintf '%s=%s\\n' {name} \"${{{name}}}\" >>../exported"));
         }
-        let path = format!(
-            "{}:{}",
-            self.directory.path().join("bin").display(),
-            std::env::var("PATH").unwrap()
-        );
+        let path = format!("{}:{}", self.directory.path().join("bin").display(), std::env::var("PATH").unwrap());
         Command::new("bash")
             .args(["-c", &script])
             .current_dir(self.path("."))
             .env_remove("ALLOW_DESTROY")
             .envs(variables(buildspec))
-            .envs(
-                environment
-                    .iter()
-                    .map(|(name, value)| (name, value.as_ref())),
-            )
+            .envs(environment.iter().map(|(name, value)| (name, value.as_ref())))
             .env("PATH", path)
             .env("HOME", self.directory.path())
             .output()
@@ -471,8 +313,7 @@ impl Build {
     }
 
     fn calls(&self, tool: &str) -> Vec<String> {
-        let calls = fs::read_to_string(self.directory.path().join(format!("{tool}.calls")))
-            .unwrap_or_default();
+        let calls = fs::read_to_string(self.directory.path().join(format!("{tool}.calls"))).unwrap_or_default();
         calls.lines().map(str::to_owned).collect()
     }
 
@@ -488,10 +329,7 @@ impl Build {
     /// What the pipeline hands from the plan step to the apply step.
     fn approval(&self) -> Vec<(&'static str, String)> {
         let mut exported = self.exported();
-        let mut environment: Vec<_> = STATE
-            .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
-            .collect();
+        let mut environment: Vec<_> = STATE.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         for name in ["PLAN_CHANGES", "PLAN_KEY", "PLAN_VERSION", "PLAN_SHA256"] {
             environment.push((name, exported.remove(name).unwrap()));
         }
@@ -504,10 +342,7 @@ fn repository() -> PathBuf {
 }
 
 fn scripts() -> Vec<PathBuf> {
-    fs::read_dir(repository().join("scripts"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect()
+    fs::read_dir(repository().join("scripts")).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The commands of a phase. The buildspecs are written one command a line, which keeps this reader this small.
@@ -518,10 +353,7 @@ fn commands(buildspec: &str, phase: &str) -> Vec<String> {
         return Vec::new();
     };
     let (_, rest) = rest.split_once("    commands:\n").unwrap();
-    rest.lines()
-        .map_while(|line| line.strip_prefix("      - "))
-        .map(str::to_owned)
-        .collect()
+    rest.lines().map_while(|line| line.strip_prefix("      - ")).map(str::to_owned).collect()
 }
 
 fn list(buildspec: &str, heading: &str) -> Vec<String> {
@@ -529,34 +361,21 @@ fn list(buildspec: &str, heading: &str) -> Vec<String> {
     let Some((_, rest)) = source.split_once(&format!("  {heading}\n")) else {
         return Vec::new();
     };
-    rest.lines()
-        .map_while(|line| line.strip_prefix("    - "))
-        .map(str::to_owned)
-        .collect()
+    rest.lines().map_while(|line| line.strip_prefix("    - ")).map(str::to_owned).collect()
 }
 
 fn variables(buildspec: &str) -> BTreeMap<String, String> {
     let source = fs::read_to_string(repository().join(buildspec)).unwrap();
     let (_, rest) = source.split_once("  variables:\n").unwrap();
-    let lines = rest.lines().map_while(|line| {
-        line.strip_prefix("    ")
-            .filter(|line| !line.starts_with('-'))
-    });
+    let lines = rest.lines().map_while(|line| line.strip_prefix("    ").filter(|line| !line.starts_with('-')));
     lines
         .filter_map(|line| line.split_once(": "))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()))
         .collect()
 }
 
-fn with<'a, V: AsRef<str>>(
-    environment: &'a [(&'a str, V)],
-    name: &'a str,
-    value: &'a str,
-) -> Vec<(&'a str, &'a str)> {
-    let mut environment: Vec<_> = environment
-        .iter()
-        .map(|(name, value)| (*name, value.as_ref()))
-        .collect();
+fn with<'a, V: AsRef<str>>(environment: &'a [(&'a str, V)], name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_ref())).collect();
     environment.retain(|(existing, _)| *existing != name);
     environment.push((name, value));
     environment
@@ -568,19 +387,12 @@ fn sorted(mut items: Vec<String>) -> Vec<String> {
 }
 
 fn assert_parses(source: &str, name: &str) {
-    let output = Command::new("bash")
-        .args(["-n", "-c", source])
-        .output()
-        .unwrap();
+    let output = Command::new("bash").args(["-n", "-c", source]).output().unwrap();
     assert!(output.status.success(), "{name}: {}", text(&output));
 }
 
 fn text(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -14,14 +14,8 @@ pub mod tables;
 pub type Output = BTreeMap<String, Vec<u8>>;
 
 /// A generator: its name on the command line, and its function.
-pub type Generator = (
-    &'static str,
-    fn(&source::Sources) -> Result<Output, source::SourceError>,
-);
+pub type Generator = (&'static str, fn(&source::Sources) -> Result<Output, source::SourceError>);
 
 /// Every generator, in the order in which `all` runs them.
-pub const GENERATORS: [Generator; 3] = [
-    ("tables", tables::generate),
-    ("actions", actions::generate),
-    ("l1", l1::generate),
-];
+pub const GENERATORS: [Generator; 3] =
+    [("tables", tables::generate), ("actions", actions::generate), ("l1", l1::generate)];

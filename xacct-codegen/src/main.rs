@@ -11,11 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let known = GENERATORS.map(|(name, _)| name);
     if wanted != "all" && !known.contains(&wanted.as_str()) {
-        return Err(format!(
-            "unknown generator `{wanted}`: give one of {}, all",
-            known.join(", ")
-        )
-        .into());
+        return Err(format!("unknown generator `{wanted}`: give one of {}, all", known.join(", ")).into());
     }
     let sources = Sources::open(&workspace().join("target/codegen-cache"))?;
     for (name, generate) in GENERATORS {

@@ -41,10 +41,7 @@ pub const IAM_DATA: Package = Package {
 
 /// The folder of the workspace that this tool was built in.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .map(Path::to_path_buf)
-        .unwrap_or_default()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
 /// Where a package comes from.
@@ -118,9 +115,7 @@ impl Sources {
     /// Uses `cache` for downloads and creates it when it is missing.
     pub fn open(cache: &Path) -> Result<Self, SourceError> {
         fs::create_dir_all(cache)?;
-        Ok(Self {
-            cache: cache.to_path_buf(),
-        })
+        Ok(Self { cache: cache.to_path_buf() })
     }
 
     /// The content of a package; fetches it when the cache does not have it yet.
@@ -132,11 +127,7 @@ impl Sources {
         let bytes = fs::read(&path)?;
         let found = hex(&Sha256::digest(&bytes));
         if found != package.sha256 {
-            return Err(SourceError::Checksum {
-                file: package.file,
-                expected: package.sha256,
-                found,
-            });
+            return Err(SourceError::Checksum { file: package.file, expected: package.sha256, found });
         }
         match package.registry {
             Registry::PyPi => Archive::from_zip(bytes),
@@ -155,21 +146,12 @@ impl Sources {
             }
             Registry::Npm => {
                 let mut command = Command::new("npm");
-                command
-                    .args(["pack", "--silent"])
-                    .arg(format!("{}@{}", package.name, package.version));
+                command.args(["pack", "--silent"]).arg(format!("{}@{}", package.name, package.version));
                 ("npm", command)
             }
         };
-        let fetch = |reason| SourceError::Fetch {
-            package: package.name,
-            client,
-            reason,
-        };
-        let output = command
-            .current_dir(&self.cache)
-            .output()
-            .map_err(|error| fetch(error.to_string()))?;
+        let fetch = |reason| SourceError::Fetch { package: package.name, client, reason };
+        let output = command.current_dir(&self.cache).output().map_err(|error| fetch(error.to_string()))?;
         if !output.status.success() {
             return Err(fetch(String::from_utf8_lossy(&output.stderr).into_owned()));
         }
@@ -194,13 +176,10 @@ impl Archive {
 
     /// One file.
     pub fn bytes(&self, path: &str) -> Result<&[u8], SourceError> {
-        self.files
-            .get(path)
-            .map(Vec::as_slice)
-            .ok_or_else(|| SourceError::Content {
-                path: path.to_owned(),
-                reason: "the package has no such file".to_owned(),
-            })
+        self.files.get(path).map(Vec::as_slice).ok_or_else(|| SourceError::Content {
+            path: path.to_owned(),
+            reason: "the package has no such file".to_owned(),
+        })
     }
 
     /// One file, read as JSON; a name that ends in `.gz` is inflated first.
@@ -211,10 +190,8 @@ impl Archive {
             flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut inflated)?;
             bytes = inflated;
         }
-        serde_json::from_slice(&bytes).map_err(|error| SourceError::Content {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        })
+        serde_json::from_slice(&bytes)
+            .map_err(|error| SourceError::Content { path: path.to_owned(), reason: error.to_string() })
     }
 
     fn from_zip(bytes: Vec<u8>) -> Result<Self, SourceError> {

@@ -20,10 +20,7 @@ pub use crate::timestamp::Timestamp;
 #[async_trait]
 pub trait CloudFormation: Send + Sync {
     /// `CreateChangeSet`. A second call with a name that is taken answers `AlreadyExistsException`.
-    async fn create_change_set(
-        &self,
-        request: &CreateChangeSet,
-    ) -> Result<ChangeSetCreated, ApiError>;
+    async fn create_change_set(&self, request: &CreateChangeSet) -> Result<ChangeSetCreated, ApiError>;
 
     /// `DescribeChangeSet`: one page of changes.
     async fn describe_change_set(
@@ -45,11 +42,7 @@ pub trait CloudFormation: Send + Sync {
     async fn describe_stacks(&self, next_token: Option<&str>) -> Result<Page<Stack>, ApiError>;
 
     /// `DescribeStackEvents`: one page, newest first.
-    async fn describe_stack_events(
-        &self,
-        stack: &str,
-        next_token: Option<&str>,
-    ) -> Result<Page<StackEvent>, ApiError>;
+    async fn describe_stack_events(&self, stack: &str, next_token: Option<&str>) -> Result<Page<StackEvent>, ApiError>;
 
     /// `DescribeEvents`: one page of the events of an operation or a change set.
     async fn describe_events(
@@ -75,20 +68,13 @@ pub trait CloudFormation: Send + Sync {
     async fn rollback_stack(&self, request: &RollbackStack) -> Result<(), ApiError>;
 
     /// `ContinueUpdateRollback`, from `UPDATE_ROLLBACK_FAILED`.
-    async fn continue_update_rollback(
-        &self,
-        request: &ContinueUpdateRollback,
-    ) -> Result<(), ApiError>;
+    async fn continue_update_rollback(&self, request: &ContinueUpdateRollback) -> Result<(), ApiError>;
 
     /// `CancelUpdateStack`, in `UPDATE_IN_PROGRESS` only.
     async fn cancel_update_stack(&self, stack: &str, client_token: &str) -> Result<(), ApiError>;
 
     /// `UpdateTerminationProtection`.
-    async fn update_termination_protection(
-        &self,
-        stack: &str,
-        enabled: bool,
-    ) -> Result<(), ApiError>;
+    async fn update_termination_protection(&self, stack: &str, enabled: bool) -> Result<(), ApiError>;
 
     /// `DetectStackDrift`: the id of the detection.
     async fn detect_stack_drift(&self, stack: &str) -> Result<String, ApiError>;
@@ -114,13 +100,7 @@ pub trait Objects: Send + Sync {
     async fn object_exists(&self, bucket: &str, key: &str) -> Result<bool, ApiError>;
 
     /// `PutObject`, with a checksum.
-    async fn put_object(
-        &self,
-        bucket: &str,
-        key: &str,
-        body: Vec<u8>,
-        content_type: &str,
-    ) -> Result<(), ApiError>;
+    async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>, content_type: &str) -> Result<(), ApiError>;
 
     /// The URL by which CloudFormation fetches an object as a template.
     fn url(&self, bucket: &str, key: &str) -> String;
@@ -283,9 +263,7 @@ pub struct ParameterValue {
 /// Values can be secret: they are not shown.
 impl std::fmt::Debug for ParameterValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ParameterValue")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
+        f.debug_struct("ParameterValue").field("key", &self.key).finish_non_exhaustive()
     }
 }
 

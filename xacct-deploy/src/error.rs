@@ -49,11 +49,7 @@ pub enum Retry {
 
 impl ApiError {
     /// An error answer of the service.
-    pub fn service(
-        operation: &'static str,
-        code: impl Into<String>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn service(operation: &'static str, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             operation,
             origin: Origin::Service,
@@ -67,20 +63,12 @@ impl ApiError {
 
     /// A call without an answer.
     pub fn transport(operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            origin: Origin::Transport,
-            code: None,
-            ..Self::service(operation, "", message)
-        }
+        Self { origin: Origin::Transport, code: None, ..Self::service(operation, "", message) }
     }
 
     /// A call that could not be signed.
     pub fn credentials(operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            origin: Origin::Credentials,
-            code: None,
-            ..Self::service(operation, "", message)
-        }
+        Self { origin: Origin::Credentials, code: None, ..Self::service(operation, "", message) }
     }
 
     /// Keeps the underlying error.
@@ -116,10 +104,7 @@ impl ApiError {
 
     /// Whether the change set that was named is not there.
     pub fn is_change_set_absent(&self) -> bool {
-        matches!(
-            self.code(),
-            "ChangeSetNotFound" | "ChangeSetNotFoundException"
-        )
+        matches!(self.code(), "ChangeSetNotFound" | "ChangeSetNotFoundException")
     }
 
     /// Whether a client token was used before: the call has reached the service already.
@@ -129,18 +114,13 @@ impl ApiError {
 
     /// Whether the change set cannot be executed in its present state, for instance because it was executed before.
     pub fn is_invalid_change_set_status(&self) -> bool {
-        matches!(
-            self.code(),
-            "InvalidChangeSetStatus" | "InvalidChangeSetStatusException"
-        )
+        matches!(self.code(), "InvalidChangeSetStatus" | "InvalidChangeSetStatusException")
     }
 
     /// Whether the caller may not do this.
     pub fn is_access_denied(&self) -> bool {
-        matches!(
-            self.code(),
-            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden"
-        ) || self.http_status == Some(403) && self.code.is_none()
+        matches!(self.code(), "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "Forbidden")
+            || self.http_status == Some(403) && self.code.is_none()
     }
 
     /// Whether the session has ended: new credentials are needed, repeating does not help.
@@ -148,10 +128,7 @@ impl ApiError {
         self.origin == Origin::Credentials
             || matches!(
                 self.code(),
-                "ExpiredToken"
-                    | "ExpiredTokenException"
-                    | "RequestExpired"
-                    | "TokenRefreshRequired"
+                "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired"
             )
     }
 
@@ -173,9 +150,7 @@ impl ApiError {
             | "SlowDown"
             | "BandwidthLimitExceeded"
             | "PriorRequestNotComplete" => Retry::Throttled,
-            "OptInRequired" | "InvalidClientTokenId" | "SubscriptionRequiredException" => {
-                Retry::NotYet
-            }
+            "OptInRequired" | "InvalidClientTokenId" | "SubscriptionRequiredException" => Retry::NotYet,
             "RequestTimeout"
             | "RequestTimeoutException"
             | "InternalFailure"
@@ -202,9 +177,7 @@ impl fmt::Display for ApiError {
 
 impl StdError for ApiError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -214,17 +187,9 @@ mod tests {
 
     #[test]
     fn only_one_validation_error_means_absent() {
-        let check = |code: &str, message: &str| {
-            ApiError::service("DescribeStacks", code, message).is_stack_absent()
-        };
-        assert!(check(
-            "ValidationError",
-            "Stack with id Prod does not exist"
-        ));
-        assert!(!check(
-            "ValidationError",
-            "Template format error: resource A does not exist in the template"
-        ));
+        let check = |code: &str, message: &str| ApiError::service("DescribeStacks", code, message).is_stack_absent();
+        assert!(check("ValidationError", "Stack with id Prod does not exist"));
+        assert!(!check("ValidationError", "Template format error: resource A does not exist in the template"));
         assert!(!check("AccessDenied", "the role does not exist"));
     }
 

@@ -36,8 +36,7 @@ impl StackStatus {
     /// `UPDATE_IN_PROGRESS`
     pub const UPDATE_IN_PROGRESS: Self = Self::known("UPDATE_IN_PROGRESS");
     /// `UPDATE_COMPLETE_CLEANUP_IN_PROGRESS`: updated; old resources are being removed.
-    pub const UPDATE_COMPLETE_CLEANUP_IN_PROGRESS: Self =
-        Self::known("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
+    pub const UPDATE_COMPLETE_CLEANUP_IN_PROGRESS: Self = Self::known("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS");
     /// `UPDATE_COMPLETE`
     pub const UPDATE_COMPLETE: Self = Self::known("UPDATE_COMPLETE");
     /// `UPDATE_FAILED`: an update failed and rollback was disabled.
@@ -103,10 +102,7 @@ impl StackStatus {
 
     /// Whether the last create, update or import did what was asked for, and the stack is at rest.
     pub fn is_success(&self) -> bool {
-        matches!(
-            self.as_str(),
-            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE"
-        )
+        matches!(self.as_str(), "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE")
     }
 }
 
@@ -192,10 +188,7 @@ mod tests {
     fn compares_the_whole_status() {
         let cleanup = StackStatus::UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS;
         assert_eq!(cleanup.phase(), Phase::Busy);
-        assert_eq!(
-            StackStatus::UPDATE_ROLLBACK_COMPLETE.phase(),
-            Phase::Settled
-        );
+        assert_eq!(StackStatus::UPDATE_ROLLBACK_COMPLETE.phase(), Phase::Settled);
         assert_eq!(StackStatus::ROLLBACK_COMPLETE.phase(), Phase::DeadOnArrival);
     }
 

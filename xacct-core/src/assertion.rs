@@ -1,0 +1,40 @@
+//! What a program asserts about access: checked by the prover on the finished assembly.
+
+use std::panic::Location;
+
+use crate::grant::Grantable;
+use crate::policy::{Action, Principal};
+use crate::tree::{Construct, Node, NodeId};
+use crate::value::{Expr, IntoValue};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Assertion {
+    pub(crate) node: NodeId,
+    pub(crate) principal: Principal,
+    pub(crate) action: Action,
+    pub(crate) resource: Expr,
+    pub(crate) allowed: bool,
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Node {
+    /// Asserts that `principal` may do `action` on `resource`: `check`, `deploy` and tests prove it, or fail.
+    #[track_caller]
+    pub fn assert_allowed(&self, principal: &dyn Grantable, action: impl Into<Action>, resource: impl IntoValue<str>) {
+        self.assert_access(principal, action.into(), resource.into_expr(), true);
+    }
+
+    /// Asserts that `principal` may not do `action` on `resource`, whatever the values that are not known yet.
+    #[track_caller]
+    pub fn assert_denied(&self, principal: &dyn Grantable, action: impl Into<Action>, resource: impl IntoValue<str>) {
+        self.assert_access(principal, action.into(), resource.into_expr(), false);
+    }
+
+    #[track_caller]
+    fn assert_access(&self, principal: &dyn Grantable, action: Action, resource: Expr, allowed: bool) {
+        let at = Location::caller();
+        let principal = principal.grant_principal();
+        let node = self.node().id();
+        self.with(|tree| tree.assertions.push(Assertion { node, principal, action, resource, allowed, at }));
+    }
+}
