@@ -1,9 +1,432 @@
-//! Not filled yet.
+//! Writes `xacct-schema/data/schemas.bin`: resource types, their properties and constraints, attributes, handlers and regions.
+//!
+//! Constraints, formats, handlers and regions come from the provider schemas that cfn-lint ships; what `Ref` returns, ARN templates and
+//! the replacement behaviour of types without handlers come from the CDK's database. What is left out, and why, is in [`left_out`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+use xacct_schema::layout::{NONE, field, flag};
 
 use crate::Output;
-use crate::source::{SourceError, Sources};
+use crate::source::{Archive, CFN_LINT, SERVICE_SPEC, SourceError, Sources};
+use nodes::Nodes;
+use pool::Pool;
 
-/// Writes nothing yet.
-pub fn generate(_sources: &Sources) -> Result<Output, SourceError> {
-    Ok(Output::new())
+mod nodes;
+mod pattern;
+mod pool;
+mod spec;
+
+use spec::Spec;
+
+/// Where the table is written.
+pub const TABLE: &str = "xacct-schema/data/schemas.bin";
+/// Where its strings are written.
+pub const STRINGS: &str = "xacct-schema/data/schemas.txt";
+
+/// Mends defects of the sources; each entry says why.
+const PATCHES: &str = include_str!("../patches.json");
+
+/// Whether a resource type of the sources is left out, and why.
+pub fn left_out(name: &str) -> Option<&'static str> {
+    if name.starts_with("AMZN::") || name.starts_with("AWS::GammaDilithium::") {
+        Some("internal to AWS, published by mistake")
+    } else if name.starts_with("AWS::Serverless::") {
+        Some("not a resource type of CloudFormation: a macro turns it into others")
+    } else {
+        None
+    }
+}
+
+/// What the generator found, beside the table.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// How many types, properties, … the table has.
+    pub counts: BTreeMap<&'static str, usize>,
+    /// Resource types that are left out, with the reason.
+    pub left_out: Vec<(String, &'static str)>,
+    /// Patterns that are not checked, with the reason.
+    pub untranslated: Vec<(String, String)>,
+    /// Regions whose list of types is not used.
+    pub unusable_regions: Vec<String>,
+    /// Extensions of cfn-lint that are not used, with the reason.
+    pub unused_extensions: Vec<(String, String)>,
+}
+
+/// Writes the table.
+pub fn generate(sources: &Sources) -> Result<Output, SourceError> {
+    let (table, strings, _) = build(sources)?;
+    Ok(Output::from([(TABLE.to_owned(), table), (STRINGS.to_owned(), strings)]))
+}
+
+/// The table, its strings, and what was found while making them.
+pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceError> {
+    let lint = sources.archive(&CFN_LINT)?;
+    let spec = Spec::read(&sources.archive(&SERVICE_SPEC)?)?;
+    let mut report = Report::default();
+    let patches: Value = serde_json::from_str(PATCHES)
+        .map_err(|error| SourceError::Content { path: "patches.json".to_owned(), reason: error.to_string() })?;
+    let mut schemas = read_schemas(&lint, &mut report)?;
+    apply_patches(&mut schemas, &patches)?;
+    add_extensions(&lint, &mut schemas, &patches, &mut report)?;
+
+    let mut pool = Pool::default();
+    let mut types = Vec::new();
+    let mut attributes = Vec::new();
+    for (name, (schema, regions)) in &schemas {
+        let record = type_record(name, schema, regions, &spec, &mut pool, &mut attributes, &mut report)?;
+        types.extend(record);
+    }
+    for (name, only) in &spec.resources {
+        if !schemas.contains_key(name) && left_out(name).is_none() && !only.is_null() {
+            report.left_out.push((name.clone(), "retired: AWS no longer publishes a schema for it"));
+        }
+    }
+    report.counts.insert("resource types", schemas.len());
+    report.counts.insert("attributes", attributes.len() / 2);
+    report.counts.extend(pool.counts());
+    report.untranslated = std::mem::take(&mut pool.untranslated);
+    let (table, strings) = pool.write(&types, &attributes);
+    Ok((table, strings, report))
+}
+
+type Schemas = BTreeMap<String, (Value, BTreeSet<String>)>;
+
+fn read_schemas(lint: &Archive, report: &mut Report) -> Result<Schemas, SourceError> {
+    const PROVIDERS: &str = "cfnlint/data/schemas/providers/";
+    let reference = lint.bytes(&format!("{PROVIDERS}us-east-1.json"))?;
+    let mut schemas = Schemas::new();
+    let files: Vec<(String, bool)> = lint
+        .under(PROVIDERS)
+        .filter(|(path, _)| path.ends_with(".json") && !path.ends_with("/sam.json"))
+        .map(|(path, content)| {
+            let copied = content == reference && !path.ends_with("/us-east-1.json");
+            (path.to_owned(), copied)
+        })
+        .collect();
+    for (path, copied) in files {
+        let region = path.trim_start_matches(PROVIDERS).trim_end_matches(".json").to_owned();
+        if copied {
+            report.unusable_regions.push(region);
+            continue;
+        }
+        for (name, hash) in lint.json(&path)?.as_object().into_iter().flatten() {
+            if left_out(name).is_some() {
+                continue;
+            }
+            if !schemas.contains_key(name) {
+                let hash = hash.as_str().unwrap_or_default();
+                let schema = lint.json(&format!("cfnlint/data/schemas/resources/{hash}.json"))?;
+                schemas.insert(name.clone(), (schema, BTreeSet::new()));
+            }
+            if let Some((_, regions)) = schemas.get_mut(name) {
+                regions.insert(region.clone());
+            }
+        }
+    }
+    for name in lint
+        .json(&format!("{PROVIDERS}us-east-1.json"))?
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name)
+        .chain(lint.json(&format!("{PROVIDERS}sam.json"))?.as_object().into_iter().flatten().map(|(name, _)| name))
+    {
+        if let Some(reason) = left_out(name) {
+            report.left_out.push((name.clone(), reason));
+        }
+    }
+    Ok(schemas)
+}
+
+/// A patch names a type, a JSON pointer into its schema, a reason, and the new `value` (or none, to remove).
+fn apply_patches(schemas: &mut Schemas, patches: &Value) -> Result<(), SourceError> {
+    for patch in patches["schemas"].as_array().into_iter().flatten() {
+        let name = patch["type"].as_str().unwrap_or_default();
+        let pointer = patch["pointer"].as_str().unwrap_or_default();
+        let (parent, key) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+        let key = key.replace("~1", "/").replace("~0", "~");
+        let target =
+            schemas.get_mut(name).and_then(|(schema, _)| schema.pointer_mut(parent)).and_then(Value::as_object_mut);
+        let Some(target) = target else {
+            return Err(stale(name, pointer));
+        };
+        let applied = match patch.get("value") {
+            Some(value) => {
+                let same = target.get(&key) == Some(value);
+                target.insert(key, value.clone());
+                !same
+            }
+            None => target.shift_remove(&key).is_some(),
+        };
+        if !applied {
+            return Err(stale(name, pointer));
+        }
+    }
+    Ok(())
+}
+
+fn stale(name: &str, pointer: &str) -> SourceError {
+    SourceError::Content {
+        path: "patches.json".to_owned(),
+        reason: format!("the patch of `{name}` at `{pointer}` has nothing to change: remove it"),
+    }
+}
+
+/// cfn-lint's own conditions on some types, beside the providers' schemas.
+fn add_extensions(
+    lint: &Archive,
+    schemas: &mut Schemas,
+    patches: &Value,
+    report: &mut Report,
+) -> Result<(), SourceError> {
+    const EXTENSIONS: &str = "cfnlint/data/schemas/extensions/";
+    let names: HashMap<String, String> =
+        schemas.keys().map(|name| (name.to_lowercase().replace("::", "_"), name.clone())).collect();
+    let paths: Vec<String> =
+        lint.under(EXTENSIONS).map(|(path, _)| path.to_owned()).filter(|path| path.ends_with(".json")).collect();
+    for path in paths {
+        let short = path.trim_start_matches(EXTENSIONS);
+        let extension = lint.json(&path)?;
+        let text = extension.to_string();
+        let reason = if let Some(reason) = patches["extensions"][short].as_str() {
+            Some(reason.to_owned())
+        } else if ["cfnGather", "$data", "awsType", "cfnLint"].iter().any(|key| text.contains(&format!("\"{key}\""))) {
+            Some("relates several resources, in a language of cfn-lint's own".to_owned())
+        } else if text.len() > 12_000 || is_regional(&extension) {
+            Some("values that differ by region, and change weekly".to_owned())
+        } else {
+            None
+        };
+        let folder = short.split('/').next().unwrap_or_default();
+        let schema = names.get(folder).and_then(|name| schemas.get_mut(name));
+        match (reason, schema) {
+            (None, Some((schema, _))) => {
+                if let Some(map) = schema.as_object_mut() {
+                    let own = extension["definitions"].as_object();
+                    for (name, definition) in own.into_iter().flatten() {
+                        if let Some(definitions) =
+                            map.entry("definitions").or_insert_with(|| serde_json::json!({})).as_object_mut()
+                        {
+                            definitions.entry(name.clone()).or_insert_with(|| definition.clone());
+                        }
+                    }
+                    map.entry("allOf")
+                        .or_insert_with(|| Value::Array(Vec::new()))
+                        .as_array_mut()
+                        .into_iter()
+                        .for_each(|parts| parts.push(extension.clone()));
+                }
+            }
+            (Some(reason), _) => report.unused_extensions.push((short.to_owned(), reason)),
+            (None, None) => report.unused_extensions.push((short.to_owned(), "no such type".to_owned())),
+        }
+    }
+    Ok(())
+}
+
+fn is_regional(extension: &Value) -> bool {
+    extension.as_object().is_some_and(|map| map.keys().any(|key| key.contains("-east-")))
+}
+
+fn type_record(
+    name: &str,
+    schema: &Value,
+    regions: &BTreeSet<String>,
+    spec: &Spec,
+    pool: &mut Pool,
+    attributes: &mut Vec<u32>,
+    report: &mut Report,
+) -> Result<Vec<u32>, SourceError> {
+    let mut nodes = Nodes::new(pool, schema);
+    let root = nodes.node(schema);
+    let found = attributes_of(name, schema, spec);
+    let first = attributes.len() as u32 / 2;
+    for (attribute, kind) in &found {
+        let node = match kind {
+            Some(kind) => nodes.node(kind),
+            None => nodes.at(&attribute.replace('.', "/")).unwrap_or(0),
+        };
+        attributes.extend([0, node]);
+    }
+    let unknown = std::mem::take(&mut nodes.unknown);
+    if !unknown.is_empty() {
+        return Err(SourceError::Content {
+            path: name.to_owned(),
+            reason: format!("unknown keywords {}", unknown.join(", ")),
+        });
+    }
+    for (index, (attribute, _)) in found.iter().enumerate() {
+        attributes[(first as usize + index) * 2] = pool.string(attribute);
+    }
+    count_properties(schema, report);
+
+    let pointers = |key: &str| -> BTreeSet<String> {
+        schema[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(|pointer| {
+                pointer
+                    .trim_start_matches("/properties/")
+                    .replace("/items/properties/", "/*/")
+                    .replace("/properties/", "/")
+                    .replace("/items", "/*")
+            })
+            .collect()
+    };
+    let has_handlers = schema["handlers"].is_object();
+    let mut create_only = pointers("createOnlyProperties");
+    let mut conditional = pointers("conditionalCreateOnlyProperties");
+    let (replaces, may_replace) = spec.replacements(name, !has_handlers);
+    if has_handlers {
+        conditional.extend(replaces);
+    } else {
+        create_only.extend(replaces);
+    }
+    conditional.extend(may_replace);
+    conditional.retain(|pointer| !create_only.contains(pointer));
+
+    let primary: Vec<String> = schema["primaryIdentifier"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(|pointer| pointer.trim_start_matches("/properties/").to_owned())
+        .collect();
+    let reference = spec.reference(name).unwrap_or_else(|| primary.clone());
+    let read_only = pointers("readOnlyProperties");
+    let arn = spec.resources.get(name).and_then(|r| r["arnTemplate"].as_str());
+    let tagging = &schema["tagging"];
+    let tag_property = tagging["tagProperty"]
+        .as_str()
+        .map(|pointer| pointer.trim_start_matches("/properties/"))
+        .or_else(|| spec.resources.get(name)?["tagInformation"]["tagPropertyName"].as_str());
+
+    let mut record = vec![NONE; xacct_schema::layout::TYPE_FIELDS];
+    record[field::NAME] = pool.string(name);
+    record[field::ROOT] = root;
+    record[field::CREATE_ONLY] = pool.list(create_only);
+    record[field::CONDITIONAL_CREATE_ONLY] = pool.list(conditional);
+    record[field::WRITE_ONLY] = pool.list(pointers("writeOnlyProperties"));
+    record[field::DEPRECATED] = pool.list(pointers("deprecatedProperties"));
+    record[field::NAME_PROPERTY] = pool.maybe_string(name_property(name, schema, &primary, &read_only, arn).as_deref());
+    record[field::READ_ONLY] = pool.list(read_only);
+    record[field::PRIMARY_IDENTIFIER] = pool.list(primary);
+    record[field::REF] = pool.list(reference);
+    record[field::ATTRIBUTE_FIRST] = first;
+    record[field::ATTRIBUTE_COUNT] = found.len() as u32;
+    record[field::ARN] = pool.maybe_string(arn);
+    record[field::TAG_PROPERTY] = pool.maybe_string(tag_property);
+    record[field::FLAGS] = flags(name, schema, tag_property, spec);
+    for (index, handler) in ["create", "read", "update", "delete", "list"].iter().enumerate() {
+        if let Some(actions) = schema["handlers"][handler]["permissions"].as_array() {
+            record[field::HANDLERS + index] = pool.list(actions_of(actions));
+        }
+    }
+    if let Some(actions) = tagging["permissions"].as_array() {
+        record[field::TAG_PERMISSIONS] = pool.list(actions_of(actions));
+    }
+    record[field::REGIONS] = pool.list(regions);
+    record[field::LIFECYCLE] = pool.maybe_string(schema["lifecycle"]["status"].as_str());
+    record[field::LIFECYCLE_DATE] = pool.maybe_string(schema["lifecycle"]["date"].as_str());
+    Ok(record)
+}
+
+/// The sources have a few empty entries and some without a service.
+fn actions_of(actions: &[Value]) -> BTreeSet<String> {
+    actions
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::trim)
+        .filter(|action| action.contains(':'))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn flags(name: &str, schema: &Value, tag_property: Option<&str>, spec: &Spec) -> u32 {
+    let tagging = &schema["tagging"];
+    let is = |key: &str| tagging[key].as_bool();
+    let mut flags = 0;
+    if is("taggable").unwrap_or(tag_property.is_some()) {
+        flags |= flag::TAGGABLE;
+    }
+    if is("tagUpdatable").unwrap_or(tag_property.is_some()) {
+        flags |= flag::TAG_UPDATABLE;
+    }
+    if is("cloudFormationSystemTags").unwrap_or(tag_property.is_some()) {
+        flags |= flag::SYSTEM_TAGS;
+    }
+    if schema["replacementStrategy"] == "delete_then_create" {
+        flags |= flag::DELETE_FIRST;
+    }
+    if spec.resources.get(name).is_some_and(|resource| resource["isStateful"] == true) {
+        flags |= flag::STATEFUL;
+    }
+    match name {
+        "AWS::CloudFormation::CustomResource" => flags |= flag::ANY_ATTRIBUTE,
+        "AWS::CloudFormation::Stack" | "AWS::ServiceCatalog::CloudFormationProvisionedProduct" => {
+            flags |= flag::OUTPUT_ATTRIBUTES;
+        }
+        _ => {}
+    }
+    flags
+}
+
+/// Attributes for `Fn::GetAtt`, with a schema where the provider's has none: what the service sets, and what the CDK's database adds.
+fn attributes_of(name: &str, schema: &Value, spec: &Spec) -> BTreeMap<String, Option<Value>> {
+    let mut found = BTreeMap::new();
+    for (attribute, kind) in spec.attributes(name) {
+        found.insert(attribute, Some(kind));
+    }
+    for pointer in schema["readOnlyProperties"].as_array().into_iter().flatten() {
+        let path = pointer.as_str().unwrap_or_default().trim_start_matches("/properties/");
+        if !path.contains('*') && !path.contains("/items") {
+            found.insert(path.replace('/', "."), None);
+        }
+    }
+    found
+}
+
+/// The property that gives the physical resource its name: the identifier, the last part of its ARN, or the one called after the type.
+fn name_property(
+    name: &str,
+    schema: &Value,
+    primary: &[String],
+    read_only: &BTreeSet<String>,
+    arn: Option<&str>,
+) -> Option<String> {
+    let short = name.rsplit("::").next().unwrap_or_default();
+    let named =
+        |property: &str| property == "Name" || property == format!("{short}Name") || property == format!("{short}Id");
+    let settable = |property: &str| {
+        schema["properties"][property]["type"] == "string" && !read_only.contains(property) && property != "Description"
+    };
+    let from_arn = arn.and_then(|arn| arn.rsplit_once("${")).and_then(|(_, rest)| rest.strip_suffix('}'));
+    let identifier = match primary {
+        [one] if one.ends_with("Name") || named(one) => Some(one.as_str()),
+        _ => None,
+    };
+    [identifier, from_arn]
+        .into_iter()
+        .flatten()
+        .map(str::to_owned)
+        .chain([format!("{short}Name"), "Name".to_owned()])
+        .find(|property| settable(property))
+}
+
+fn count_properties(schema: &Value, report: &mut Report) {
+    let top = schema["properties"].as_object().map_or(0, |map| map.len());
+    let definitions = schema["definitions"].as_object();
+    let nested: usize = definitions
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, definition)| definition["properties"].as_object())
+        .map(|map| map.len())
+        .sum();
+    *report.counts.entry("properties").or_default() += top;
+    *report.counts.entry("nested properties").or_default() += nested;
+    *report.counts.entry("nested types").or_default() += definitions.map_or(0, |map| map.len());
 }
