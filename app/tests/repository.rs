@@ -1,6 +1,8 @@
 //! The Terraform code that the pipeline deploys: its builds are run as CodeBuild would run them, with stand-ins for `terraform`,
 //! `aws` and `curl` that record how they are called.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails loudly")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

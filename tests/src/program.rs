@@ -1,0 +1,125 @@
+//! The programs under test, run as a user runs them: their own process, with a folder and AWS configuration of their own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+use crate::tool::target_directory;
+
+/// The main app's binary in a working folder of its own, with a profile for every account it deploys to.
+#[derive(Debug)]
+pub struct Program {
+    binary: PathBuf,
+    folder: TempDir,
+    endpoint: String,
+}
+
+/// What a finished run said.
+#[derive(Debug)]
+pub struct Run {
+    /// Its exit code; `None` if it was killed.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    /// This run, if it ended well.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[track_caller]
+    pub fn expect_success(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Both streams.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Program {
+    /// The main app, against this endpoint. Every account's profile is named by its id, and so is its access key, which is how the
+    /// emulators tell accounts apart.
+    ///
+    /// # Panics
+    /// If the app does not build, or no temporary folder can be had.
+    pub fn app(endpoint: &str, accounts: &[&str], region: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let profiles = accounts.iter().map(|account| {
+            format!(
+                "[profile {account}]\naws_access_key_id = {account}\naws_secret_access_key = test\nregion = {region}\n"
+            )
+        });
+        fs::write(folder.path().join("aws-config"), profiles.collect::<String>())
+            .expect("the folder can be written to");
+        Self { binary: app().to_owned(), folder, endpoint: endpoint.to_owned() }
+    }
+
+    /// The folder that it runs in.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command that runs it.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_setting(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("HOME", self.folder.path())
+            .env("AWS_CONFIG_FILE", self.folder.path().join("aws-config"))
+            .env("AWS_SHARED_CREDENTIALS_FILE", self.folder.path().join("no-credentials"))
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.command(arguments).output().expect("the app can be started").into()
+    }
+}
+
+/// What a user's shell may set and a test must not depend on.
+fn is_setting(name: &str) -> bool {
+    name.starts_with("AWS_") || name.starts_with("XACCT_") || name.starts_with("CDK_")
+}
+
+/// The main app's binary. Cargo hands a test the binaries of its own package only, so this asks for it, which is quick when it is
+/// fresh.
+fn app() -> &'static Path {
+    static APP: OnceLock<PathBuf> = OnceLock::new();
+    APP.get_or_init(|| {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--package", "app", "--manifest-path"]).arg(manifest);
+        command.arg("--target-dir").arg(target_directory());
+        let output = command.output().expect("cargo can be started");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target_directory().join("debug/app")
+    })
+}
