@@ -32,6 +32,7 @@ pub mod reference;
 pub mod resource;
 pub mod stack;
 mod synth;
+mod tag;
 pub mod tree;
 pub mod value;
 

@@ -1,8 +1,8 @@
 //! Synthesis: tree in, assembly out. A pipeline of plain functions over a copy of the tree.
 //!
-//! 1. aspects visit every construct; 2. grants become statements; 3. references that cross environments get names;
-//! 4. every stack is rendered, and references that leave it are resolved; 5. stacks are ordered; 6. limits and schemas
-//! are checked. Everything that is wrong is reported at once.
+//! First the aspects visit every construct; then grants become statements; references that cross environments get names;
+//! every stack is rendered, with the references that leave it resolved; the stacks are ordered; limits and schemas are
+//! checked. Everything that is wrong is reported at once.
 
 mod context;
 mod limits;

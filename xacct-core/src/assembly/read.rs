@@ -16,7 +16,7 @@ pub(super) fn read(directory: &Path) -> Result<Assembly> {
     let path = directory.join(MANIFEST);
     let manifest: Manifest = parse(&path)?;
     let major = manifest.version.split('.').next().and_then(|it| it.parse::<u32>().ok());
-    if !major.is_some_and(|it| it <= 55) {
+    if major.is_none_or(|it| it > 55) {
         let problem = format!(
             "its schema is {}, and 55 is the newest that is known: use a newer version of this program",
             manifest.version

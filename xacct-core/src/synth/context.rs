@@ -367,6 +367,15 @@ impl<'t> Context<'t> {
                 properties.insert("PermissionsBoundary".into(), json);
             }
         }
+        let mut tags: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+        let mut ancestors: Vec<NodeId> = tree.ancestors(place.node).collect();
+        ancestors.reverse();
+        for id in ancestors {
+            tags.extend(tree[id].tags.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
+        }
+        if !tags.is_empty() {
+            crate::tag::apply(&resource.cfn_type, &tags, properties);
+        }
     }
 
     /// `None` where a policy is empty: the property that would hold it is left out.

@@ -91,12 +91,24 @@ impl Context<'_> {
         for condition in conditions {
             let key = (condition.operator.to_string(), condition.key.to_string());
             let values = self.texts(place, &condition.values);
-            match statement.conditions.get_mut(&key) {
-                // Two conditions on one key must both hold, which one entry cannot say unless they share values.
-                Some(known) => known.retain(|it| values.contains(it)),
-                None => {
-                    statement.conditions.insert(key, values);
-                }
+            let Some(known) = statement.conditions.get_mut(&key) else {
+                statement.conditions.insert(key, values);
+                continue;
+            };
+            // Two conditions on one key must both hold, and JSON has one entry for them.
+            if condition.operator.contains("Not") {
+                known.extend(values);
+            } else if matches!(&*condition.operator, "StringEquals" | "NumericEquals" | "Bool") {
+                known.retain(|it| values.contains(it));
+            } else if *known != values {
+                let path = self.tree.path(place.node);
+                let message = format!("a statement has two conditions `{}` on `{}`", condition.operator, condition.key);
+                self.diagnostics.push(
+                    Diagnostic::error("statement", message)
+                        .path(path)
+                        .at(self.tree[place.node].at)
+                        .help("a policy can hold one: write one condition, or two statements"),
+                );
             }
         }
         statement

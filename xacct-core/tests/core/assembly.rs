@@ -1,0 +1,122 @@
+//! The assembly on disk: whole or not at all, the same bytes each time, and read back as it was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::support::{A, B, Role, Store, props, stack};
+use xacct_core::assembly::{AssemblyError, Packaging};
+use xacct_core::value::Props;
+use xacct_core::{App, Assembly, Asset, Construct, Node, Principal};
+
+fn app(folder: &Path) -> App {
+    let app = App::new();
+    let (tools, production) = (stack(&app, "Tools", A), stack(&app, "Production", B));
+    let queue = Node::new_resource(&production, "Queue", "AWS::SQS::Queue", Props::default());
+    let name = queue.get_att::<str>("QueueName").into_expr();
+    Node::new_resource(&tools, "Topic", "AWS::SNS::Topic", props([("DisplayName", name)]));
+    let store = Store::new(&tools, "Store");
+    let role = Role::new(&production, "Role", Principal::service("codebuild.amazonaws.com"), None);
+    store.grant(&role, "s3:GetObject");
+    Asset::new(&tools, "Code", folder);
+    tools.node().assert_allowed(&role, "s3:GetObject", store.arn());
+    tools.node().silence("some-rule", "for the test");
+    app
+}
+
+fn source() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("modules/.terraform")).unwrap();
+    fs::write(folder.path().join("main.tf"), "# main").unwrap();
+    fs::write(folder.path().join("modules/vpc.tf"), "# vpc").unwrap();
+    fs::write(folder.path().join("modules/.terraform/state"), "not part of it").unwrap();
+    folder
+}
+
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        for entry in fs::read_dir(path).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().to_string_lossy().into_owned();
+                all.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let (source, out) = (source(), tempfile::tempdir().unwrap());
+    let folder = out.path().join("cdk.out");
+    let written = app(source.path()).synth().unwrap().write(&folder).unwrap();
+    let read = Assembly::read(&folder).unwrap();
+    assert_eq!(read, written);
+    let asset = &read.stack("Tools").unwrap().assets[0];
+    assert_eq!(asset.packaging, Packaging::Zip);
+    assert_eq!(asset.bucket, "cdk-hnb659fds-assets-111111111111-eu-west-1");
+    let copied: Vec<String> = content(&folder.join(&asset.path)).into_keys().collect();
+    assert_eq!(copied, ["main.tf", "modules/vpc.tf"]);
+}
+
+#[test]
+fn the_same_program_gives_the_same_bytes_over_what_was_there() {
+    let (source, out) = (source(), tempfile::tempdir().unwrap());
+    let folder = out.path().join("cdk.out");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(".gitignore"), "*").unwrap();
+    app(source.path()).synth().unwrap().write(&folder).unwrap();
+    let first = content(&folder);
+    fs::write(folder.join("Old.template.json"), "{}").unwrap();
+    app(source.path()).synth().unwrap().write(&folder).unwrap();
+    assert_eq!(content(&folder), first);
+    assert!(first.contains_key(".gitignore"));
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn a_folder_with_other_files_is_not_replaced() {
+    let (source, out) = (source(), tempfile::tempdir().unwrap());
+    fs::write(out.path().join("thesis.txt"), "years of work").unwrap();
+    let error = app(source.path()).synth().unwrap().write(out.path()).unwrap_err();
+    assert!(error.to_string().contains("choose an empty folder"), "{error}");
+    assert_eq!(content(out.path()).len(), 1);
+}
+
+#[test]
+fn an_error_leaves_what_was_there() {
+    let (source, out) = (source(), tempfile::tempdir().unwrap());
+    let folder = out.path().join("cdk.out");
+    let assembly = app(source.path()).synth().unwrap();
+    assembly.write(&folder).unwrap();
+    let before = content(&folder);
+    drop(source);
+    assert!(matches!(assembly.write(&folder), Err(AssemblyError::Io { .. })));
+    assert_eq!(content(&folder), before);
+}
+
+#[test]
+fn a_newer_schema_is_refused_and_a_broken_manifest_named() {
+    let out = tempfile::tempdir().unwrap();
+    let manifest = out.path().join("manifest.json");
+    assert!(Assembly::read(out.path()).unwrap_err().to_string().contains("manifest.json"));
+    fs::write(&manifest, r#"{"version":"56.0.0","artifacts":{}}"#).unwrap();
+    assert!(Assembly::read(out.path()).unwrap_err().to_string().contains("use a newer version"));
+    fs::write(&manifest, r#"{"version":"55.0.0","artifacts":{"S":{"type":"aws:cloudformation:stack","environment":"aws://unknown-account/unknown-region","properties":{"templateFile":"S.json"}}}}"#).unwrap();
+    fs::write(out.path().join("S.json"), "{}").unwrap();
+    assert!(Assembly::read(out.path()).unwrap_err().to_string().contains("give the stack an account and a region"));
+}
+
+#[test]
+fn the_smallest_assembly_of_cdk_is_read() {
+    let out = tempfile::tempdir().unwrap();
+    fs::write(out.path().join("manifest.json"), r#"{"version":"55.0.0","artifacts":{"S":{"type":"aws:cloudformation:stack","environment":"aws://111111111111/us-east-1","properties":{"templateFile":"S.template.json"}}}}"#).unwrap();
+    fs::write(out.path().join("S.template.json"), r#"{"Resources":{}}"#).unwrap();
+    let assembly = Assembly::read(out.path()).unwrap();
+    assert_eq!(assembly.stacks[0].stack_name, "S");
+}

@@ -1,0 +1,144 @@
+//! Permissions: what a grant comes to within an account and across accounts.
+
+use crate::support::{A, B, Role, Store, only, resources, stack};
+use serde_json::json;
+use xacct_core::{App, Construct, Grant, Principal};
+
+fn service() -> Principal {
+    Principal::service("codebuild.amazonaws.com")
+}
+
+#[test]
+fn within_an_account_the_identity_alone_is_allowed() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let store = Store::new(&tools, "Store");
+    store.grant(&Role::new(&tools, "Role", service(), None), "s3:GetObject");
+
+    let assembly = app.synth().unwrap();
+    let (bucket, _) = resources(&assembly, "Tools").find(|(_, it)| it["Type"] == "AWS::S3::Bucket").unwrap();
+    let policy = only(&assembly, "Tools", "AWS::IAM::Policy");
+    assert_eq!(
+        policy["Properties"]["PolicyDocument"]["Statement"],
+        json!([{
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": { "Fn::Join": ["", [{ "Fn::GetAtt": [bucket, "Arn"] }, "/*"]] },
+        }])
+    );
+    assert!(resources(&assembly, "Tools").all(|(_, it)| it["Type"] != "AWS::S3::BucketPolicy"));
+}
+
+#[test]
+fn across_accounts_both_sides_allow_by_name_and_neither_stack_waits() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let production = stack(&app, "Production", B);
+    let store = Store::new(&tools, "Store");
+    let role = Role::new(&production, "Role", service(), Some("deploy"));
+    store.grant(&role, "s3:GetObject");
+
+    let assembly = app.synth().unwrap();
+    let bucket = only(&assembly, "Tools", "AWS::S3::Bucket");
+    let name = bucket["Properties"]["BucketName"].as_str().expect("a name was made");
+    let policy = only(&assembly, "Production", "AWS::IAM::Policy");
+    assert_eq!(policy["Properties"]["PolicyDocument"]["Statement"][0]["Resource"], format!("arn:aws:s3:::{name}/*"));
+    let bucket_policy = only(&assembly, "Tools", "AWS::S3::BucketPolicy");
+    let statement = &bucket_policy["Properties"]["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Principal"], json!({ "AWS": "arn:aws:iam::222222222222:root" }));
+    assert_eq!(
+        statement["Condition"],
+        json!({ "ArnEquals": { "aws:PrincipalArn": "arn:aws:iam::222222222222:role/deploy" } })
+    );
+    assert!(assembly.stacks.iter().all(|it| it.dependencies.is_empty() && it.inputs.is_empty()));
+}
+
+#[test]
+fn grants_to_several_roles_of_an_account_are_one_statement() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let production = stack(&app, "Production", B);
+    let store = Store::new(&tools, "Store");
+    for name in ["one", "two"] {
+        let role = Role::new(&production, name, service(), Some(name));
+        store.grant(&role, "s3:GetObject");
+        store.grant(&role, "s3:GetObjectVersion");
+        store.grant(&role, "s3:GetObject");
+    }
+    let assembly = app.synth().unwrap();
+    let document = &only(&assembly, "Tools", "AWS::S3::BucketPolicy")["Properties"]["PolicyDocument"];
+    assert_eq!(document["Statement"].as_array().map(Vec::len), Some(1), "{document:#}");
+    assert_eq!(document["Statement"][0]["Action"], json!(["s3:GetObject", "s3:GetObjectVersion"]));
+    assert_eq!(
+        document["Statement"][0]["Condition"]["ArnEquals"]["aws:PrincipalArn"],
+        json!(["arn:aws:iam::222222222222:role/one", "arn:aws:iam::222222222222:role/two"])
+    );
+}
+
+#[test]
+fn a_resource_without_a_policy_cannot_be_granted_to_another_account() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let production = stack(&app, "Production", B);
+    let role = Role::new(&production, "Role", service(), None);
+    Grant::new(&tools, &role, ["codebuild:StartBuild"]).on(["*"]).record();
+    let error = app.synth().unwrap_err();
+    assert_eq!(error.diagnostics[0].rule, "no-resource-policy");
+    assert_eq!(error.diagnostics[0].location.as_ref().unwrap().file, file!());
+    assert!(error.to_string().contains("let the principal assume a role in the resource's account"), "{error}");
+}
+
+#[test]
+fn a_role_of_the_other_account_is_trusted_through_its_root_and_its_arn() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let production = stack(&app, "Production", B);
+    let pipeline = Role::new(&tools, "Pipeline", service(), Some("pipeline"));
+    let trusted = Principal::identity(&pipeline, pipeline.arn());
+    Role::new(&production, "Action", trusted, Some("action"));
+    let assembly = app.synth().unwrap();
+    let role = only(&assembly, "Production", "AWS::IAM::Role");
+    assert_eq!(
+        role["Properties"]["AssumeRolePolicyDocument"]["Statement"],
+        json!([{
+            "Effect": "Allow",
+            "Principal": { "AWS": "arn:aws:iam::111111111111:root" },
+            "Action": "sts:AssumeRole",
+            "Condition": { "ArnEquals": { "aws:PrincipalArn": "arn:aws:iam::111111111111:role/pipeline" } },
+        }])
+    );
+}
+
+#[test]
+fn whoever_uses_a_role_waits_for_its_policy_unless_the_policy_needs_it() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let store = Store::new(&tools, "Store");
+    let role = Role::new(&tools, "Role", service(), None);
+    store.grant(&role, "s3:GetObject");
+    let user = xacct_core::Node::new_resource(
+        &tools,
+        "Project",
+        "AWS::CodeBuild::Project",
+        crate::support::props([("ServiceRole", role.arn().into_expr())]),
+    );
+    // The policy names the project below, so that one cannot wait for it.
+    let needed = xacct_core::Node::new_resource(
+        &tools,
+        "Needed",
+        "AWS::CodeBuild::Project",
+        crate::support::props([("ServiceRole", role.arn().into_expr())]),
+    );
+    Grant::new(&needed, &role, ["codebuild:StartBuild"]).on([needed.get_att::<str>("Arn")]).record();
+    app.skip_validation();
+    let assembly = app.synth().unwrap();
+    let policy = resources(&assembly, "Tools").find(|(_, it)| it["Type"] == "AWS::IAM::Policy").unwrap().0;
+    let of = |node: &xacct_core::Node| {
+        let path = node.node().path();
+        let origins = &assembly.stack("Tools").unwrap().origins;
+        let id = origins.iter().find(|(_, it)| it.path == path).unwrap().0;
+        assembly.stack("Tools").unwrap().template["Resources"][id].clone()
+    };
+    assert_eq!(of(&user)["DependsOn"], json!([policy]));
+    assert_eq!(of(&needed).get("DependsOn"), None);
+}

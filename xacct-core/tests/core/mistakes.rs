@@ -1,0 +1,98 @@
+//! What a program can get wrong: all of it is reported at once, at its place.
+
+use crate::support::{A, B, Role, Store, props, stack};
+use xacct_core::value::Props;
+use xacct_core::{AccountId, App, Asset, Node, ParseError, Principal, Region, Statement};
+
+#[test]
+fn account_ids_say_what_is_wrong_with_them() {
+    for (text, word) in [
+        ("11111111111", "11 digits instead of 12 (was a leading zero lost?"),
+        ("1111111111111", "13 digits"),
+        ("1111-1111-1111", "without dashes"),
+        ("", "0 digits"),
+    ] {
+        let error = text.parse::<AccountId>().unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert_eq!("012345678901".parse::<AccountId>().unwrap().as_str(), "012345678901");
+}
+
+#[test]
+fn an_unknown_region_names_the_nearest() {
+    let error = "eu-wst-1".parse::<Region>().unwrap_err();
+    assert!(matches!(error, ParseError::Region { nearest: Some("eu-west-1"), .. }), "{error:?}");
+}
+
+#[test]
+fn everything_is_reported_at_once_with_its_line() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    Store::new(&tools, "Store");
+    Store::new(&tools, "Store");
+    Store::new(&app, "Stray");
+    Node::new_resource(&tools, "a/b", "AWS::SQS::Queue", Props::default());
+    Asset::new(&tools, "Asset", "no/such/file");
+    let error = app.synth().unwrap_err();
+    let rules: Vec<&str> = error.diagnostics.iter().map(|it| it.rule.as_str()).collect();
+    for rule in ["duplicate-id", "no-stack", "invalid-id", "asset"] {
+        assert!(rules.contains(&rule), "{rule} in {rules:?}");
+    }
+    assert!(error.diagnostics.iter().all(|it| it.location.as_ref().is_some_and(|at| at.file == file!())), "{error}");
+    assert_eq!(app.synth().unwrap_err(), error, "it can be asked again");
+}
+
+#[test]
+fn constructs_of_another_app_are_found_out() {
+    let (one, two) = (App::new(), App::new());
+    let (first, second) = (stack(&one, "One", A), stack(&two, "Two", B));
+    let store = Store::new(&first, "Store");
+    let role = Role::new(&second, "Role", Principal::service("codebuild.amazonaws.com"), None);
+    store.grant(&role, "s3:GetObject");
+    Node::new_resource(&second, "Topic", "AWS::SNS::Topic", props([("DisplayName", store.arn().into_expr())]));
+    assert_eq!(one.synth().unwrap_err().diagnostics[0].rule, "foreign-construct");
+    assert_eq!(two.synth().unwrap_err().diagnostics[0].rule, "foreign-construct");
+}
+
+#[test]
+fn limits_are_checked() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    for index in 0..501 {
+        Node::new_resource(&tools, &format!("Queue{index}"), "AWS::SQS::Queue", Props::default());
+    }
+    let error = app.synth().unwrap_err();
+    assert!(error.to_string().contains("`Tools` has 501 resources, and CloudFormation takes 500"), "{error}");
+
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let long = "x".repeat(1_000_001);
+    Node::new_resource(&tools, "Queue", "AWS::SNS::Topic", props([("DisplayName", long.into())]));
+    let error = app.synth().unwrap_err();
+    assert!(error.diagnostics.iter().any(|it| it.message.contains("and CloudFormation takes 1000000")), "{error}");
+}
+
+#[test]
+fn a_statement_without_principal_is_refused_in_a_resource_policy() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let store = Store::new(&tools, "Store");
+    let statement = Statement::allow(["s3:GetObject"]).on(["*"]);
+    xacct_core::Construct::node(&store).add_statement(xacct_core::PolicySlot::Resource, statement);
+    let error = app.synth().unwrap_err();
+    assert!(error.to_string().contains("names no principal"), "{error}");
+}
+
+#[test]
+fn a_silenced_warning_is_kept_with_its_reason() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    assert_eq!(app.synth().unwrap().warnings[0].rule, "empty-stack");
+    let node = xacct_core::Construct::node(&tools);
+    node.silence("empty-stack", "resources come next week");
+    let assembly = app.synth().unwrap();
+    assert!(assembly.warnings.is_empty());
+    assert_eq!(assembly.silenced[0].reason, "resources come next week");
+    node.silence("empty-stack", "  ");
+    assert_eq!(app.synth().unwrap_err().diagnostics[0].rule, "silence-without-reason");
+}
