@@ -223,3 +223,34 @@ pub mod fact {
     /// How many counters the largest pattern needs.
     pub const COUNTERS: usize = 0;
 }
+
+/// The layout of `data/actions.bin` and of its strings in `data/actions.txt`, made of sections like the other table.
+pub mod actions {
+    /// How many sections the file has.
+    pub const SECTIONS: usize = 7;
+    /// `u32` offsets into the file of strings, one more than there are strings.
+    pub const STRING_OFFSETS: usize = 0;
+    /// `u32` offsets into [`LIST_ITEMS`], one more than there are lists.
+    pub const LIST_OFFSETS: usize = 1;
+    /// `u32` string indexes.
+    pub const LIST_ITEMS: usize = 2;
+    /// Services, sorted by prefix: prefix, title (strings), first action, number of actions, first resource, number of resources, first
+    /// condition key, number of condition keys.
+    pub const SERVICES: usize = 3;
+    /// Actions, sorted by service and by name in lower case: name with the service's prefix (string), access level, required resources,
+    /// other resources, condition keys, dependent actions (lists).
+    pub const ACTIONS: usize = 4;
+    /// Resources of a service: name, ARN (strings), condition keys (list).
+    pub const RESOURCES: usize = 5;
+    /// Condition keys of a service: name, type (strings).
+    pub const KEYS: usize = 6;
+
+    /// `u32` fields of a service.
+    pub const SERVICE_FIELDS: usize = 8;
+    /// `u32` fields of an action.
+    pub const ACTION_FIELDS: usize = 6;
+    /// `u32` fields of a resource.
+    pub const RESOURCE_FIELDS: usize = 3;
+    /// `u32` fields of a condition key.
+    pub const KEY_FIELDS: usize = 2;
+}

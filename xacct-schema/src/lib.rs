@@ -8,10 +8,12 @@
 //! assert_eq!(xacct_schema::nearest_resource_type("AWS::S3::Buket"), Some("AWS::S3::Bucket"));
 //! ```
 
+pub mod actions;
 #[doc(hidden)]
 pub mod layout;
 mod nearest;
 mod pattern;
+pub mod permissions;
 mod resource;
 mod table;
 
