@@ -48,4 +48,7 @@ pub use reference::ReferenceStrategy;
 pub use resource::{PhysicalName, RemovalPolicy};
 pub use stack::{Stack, StackProps};
 pub use tree::{App, Construct, Node, NodeId};
+#[doc(hidden)]
+pub use xacct_schema as __schema;
+
 pub use value::{Expr, IntoValue, Value, concat};

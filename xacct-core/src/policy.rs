@@ -3,6 +3,9 @@
 //! Statements are gathered on nodes, in slots. Synthesis renders them: it merges what can be one statement, sorts,
 //! removes duplicates, and finds the form that a principal of another account takes.
 
+use std::panic::Location;
+
+use crate::diagnostic::Diagnostic;
 use crate::environment::AccountId;
 use crate::tree::{Construct, Node, NodeId};
 use crate::value::{Expr, IntoValue, Json, Lazy, Text, Value};
@@ -29,11 +32,18 @@ pub enum Effect {
 
 /// An IAM action, such as `s3:GetObject`, or a pattern of actions.
 ///
-/// The text is checked at synthesis.
+/// [`action!`](crate::action) checks a literal when it is compiled; plain text is checked at synthesis. For an action that
+/// is newer than this crate, silence the finding `unknown-action` with that reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Action(Text);
 
 impl Action {
+    /// An action whose text [`action!`](crate::action) has checked.
+    #[doc(hidden)]
+    pub const fn checked(name: &'static str) -> Self {
+        Self(Text::Borrowed(name))
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -282,4 +292,51 @@ impl Node {
     pub fn policy(&self, slot: PolicySlot) -> Value<Json> {
         Value::from_expr(Expr::Lazy(Lazy::Policy(self.id(), slot)))
     }
+}
+
+/// What is wrong with the text of an action, if anything.
+pub(crate) fn check_action(action: &Action, at: &'static Location<'static>, path: &str) -> Option<Diagnostic> {
+    let text = action.as_str();
+    if text == "*" {
+        return None;
+    }
+    let Some((service, name)) = text.split_once(':') else {
+        return Some(
+            Diagnostic::error("unknown-action", format!("`{text}` is not an action"))
+                .path(path)
+                .at(at)
+                .help("write it as `service:Action`, for example `s3:GetObject`"),
+        );
+    };
+    let known =
+        xacct_schema::actions::find_action(text).is_some() || xacct_schema::actions::expand(text).next().is_some();
+    if known {
+        return None;
+    }
+    let help = match xacct_schema::actions::nearest(text) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None if !xacct_schema::actions::service_exists(service) => {
+            format!("there is no service with the prefix `{service}`")
+        }
+        None => format!("look for it among the actions of `{service}` in the service authorization reference"),
+    };
+    Some(Diagnostic::error("unknown-action", format!("AWS has no action `{text}`")).path(path).at(at).help(help))
+}
+
+/// An action whose name is checked when the program is compiled.
+///
+/// ```
+/// use xacct_core::action;
+/// assert_eq!(action!("s3:GetObject").as_str(), "s3:GetObject");
+/// ```
+/// ```compile_fail
+/// use xacct_core::action;
+/// let misspelt = action!("s3:GetObjet");
+/// ```
+#[macro_export]
+macro_rules! action {
+    ($name:literal) => {{
+        const { assert!($crate::__schema::actions::is_known($name), concat!("AWS has no action `", $name, "`")) };
+        $crate::policy::Action::checked($name)
+    }};
 }

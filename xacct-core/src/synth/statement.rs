@@ -62,6 +62,9 @@ impl Context<'_> {
             );
             return;
         }
+        for action in statement.actions.iter().chain(&statement.not_actions) {
+            self.diagnostics.extend(crate::policy::check_action(action, at, &path));
+        }
         let base = Rendered {
             sid: statement.sid.as_ref().map(ToString::to_string),
             effect: statement.effect,

@@ -96,3 +96,23 @@ fn a_silenced_warning_is_kept_with_its_reason() {
     node.silence("empty-stack", "  ");
     assert_eq!(app.synth().unwrap_err().diagnostics[0].rule, "silence-without-reason");
 }
+
+#[test]
+fn a_misspelt_action_names_the_nearest() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let role = Role::new(&tools, "Role", Principal::service("codebuild.amazonaws.com"), None);
+    let store = Store::new(&tools, "Store");
+    for action in ["s3:GetObject*", "s3:getobject", "*"] {
+        store.grant(&role, action);
+    }
+    app.synth().unwrap();
+    store.grant(&role, "s3:GetObjet");
+    store.grant(&role, "GetObject");
+    store.grant(&role, "s4:*");
+    let error = app.synth().unwrap_err().to_string();
+    assert!(error.contains("AWS has no action `s3:GetObjet`"), "{error}");
+    assert!(error.contains("did you mean `s3:GetObject`?"), "{error}");
+    assert!(error.contains("write it as `service:Action`"), "{error}");
+    assert!(error.contains("AWS has no action `s4:*`"), "{error}");
+}
