@@ -142,6 +142,12 @@ pub struct Environment {
     pub region: String,
 }
 
+impl From<&xacct_core::Environment> for Environment {
+    fn from(environment: &xacct_core::Environment) -> Self {
+        Self { account: environment.account.to_string(), region: environment.region.to_string() }
+    }
+}
+
 impl std::fmt::Display for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.account, self.region)

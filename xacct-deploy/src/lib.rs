@@ -2,12 +2,37 @@
 //!
 //! It never prints, and reads neither terminal nor environment.
 
+pub mod asset;
+mod cause;
 pub mod cloudformation;
+mod deploy;
+mod desired;
+mod destroy;
+mod engine;
 mod error;
+pub mod event;
+mod follow;
+mod redact;
+mod report;
+mod retry;
+mod run;
+mod schedule;
+mod state;
 mod status;
 mod timestamp;
+mod worker;
 
+pub use cause::{Cause, CauseKind};
 pub use cloudformation::{Clients, CloudFormation, Connector, Environment, Identity, Objects};
+pub use deploy::StackOptions;
+pub use desired::capabilities;
+pub use destroy::DestroyOptions;
+pub use engine::{Engine, Problem, ProblemKind, RunError, RunOptions, Selection};
 pub use error::{ApiError, Origin, Retry};
+pub use event::Event;
+pub use report::{Outcome, Summary};
+pub use retry::RetryPolicy;
+pub use run::{Events, Handle, Intent, Pace, Run};
+pub use state::{FileStore, MemoryStore, StackKey, StackRecord, StateError, Store};
 pub use status::{Phase, StackStatus, StatusText};
 pub use timestamp::Timestamp;

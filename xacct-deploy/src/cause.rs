@@ -1,0 +1,417 @@
+//! Why something failed: the root cause first, in terms of the user's constructs.
+//!
+//! A failed stack reports dozens of failed resources, most of them "Resource creation cancelled" because another one failed,
+//! and one line about the stack that repeats their names. What the user needs is the first failure in time that is none of
+//! these, from the innermost nested stack.
+
+use serde::{Deserialize, Serialize};
+use xacct_core::SourceLocation;
+use xacct_core::assembly::Origin;
+
+use crate::cloudformation::{ApiError, OperationEvent, StackEvent, Timestamp};
+
+/// A reason for a failure.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Cause {
+    /// The kind of failure, where it is a known one.
+    pub kind: CauseKind,
+    /// What the service, or the engine, says. Never contains a secret.
+    pub message: String,
+    /// What to do, where that is known.
+    pub help: Option<String>,
+    /// The logical id of the resource.
+    pub logical_id: Option<String>,
+    /// The resource type.
+    pub resource_type: Option<String>,
+    /// The physical id of the resource.
+    pub physical_id: Option<String>,
+    /// The logical ids of nested stacks on the way to the resource, outermost first.
+    pub nested: Vec<String>,
+    /// The construct's path.
+    pub path: Option<String>,
+    /// Where the program made the construct.
+    pub location: Option<SourceLocation>,
+    /// The place in the template, from a validation.
+    pub template_path: Option<String>,
+    /// The call that failed.
+    pub operation: Option<String>,
+    /// The error code of the service.
+    pub code: Option<String>,
+    /// When, as the service says.
+    pub time: Option<Timestamp>,
+}
+
+/// The kind of failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CauseKind {
+    /// A policy names a principal that does not exist.
+    InvalidPrincipal,
+    /// The name belongs to a resource already.
+    NameTaken,
+    /// A capability was not acknowledged.
+    MissingCapability,
+    /// A quota of the account is used up.
+    Quota,
+    /// The caller, or CloudFormation's role, may not do something.
+    AccessDenied,
+    /// A role cannot be assumed.
+    RoleNotAssumable,
+    /// The credentials have expired, or could not be loaded.
+    Credentials,
+    /// An output is imported by another stack.
+    ExportInUse,
+    /// A bucket or repository has content.
+    NotEmpty,
+    /// A resource did not become ready in time.
+    NotStabilized,
+    /// The stack is protected from being deleted.
+    Protected,
+    /// The template or a property is not valid.
+    Invalid,
+    /// A hook or a validation refused the change.
+    Refused,
+    /// The service kept throttling, or could not be reached, for too long.
+    Unavailable,
+    /// Somebody else works on the stack.
+    Busy,
+    /// The first creation failed: the stack must be deleted and created again.
+    NeedsRecreate,
+    /// A rollback failed: it must be continued.
+    Stuck,
+    /// Stopped after a failure, with rollback disabled.
+    Paused,
+    /// A value that comes from another stack is missing.
+    MissingInput,
+    /// An asset cannot be packed or uploaded.
+    Asset,
+    /// The state of the run cannot be kept.
+    State,
+    /// It took longer than allowed.
+    Timeout,
+    /// The user cancelled the update.
+    Cancelled,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl Cause {
+    /// A cause that the engine found.
+    pub fn new(kind: CauseKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), ..Self::default() }
+    }
+
+    /// Says what to do.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says where in the program the resource was made.
+    pub(crate) fn locate(&mut self, origin: Option<&Origin>) {
+        if let Some(origin) = origin {
+            self.path = Some(origin.path.clone());
+            self.location = origin.location.clone();
+        }
+    }
+}
+
+impl From<&ApiError> for Cause {
+    fn from(error: &ApiError) -> Self {
+        let kind = if error.is_expired() {
+            CauseKind::Credentials
+        } else if error.retry() != crate::error::Retry::No {
+            CauseKind::Unavailable
+        } else {
+            classify(error.code(), &error.message)
+        };
+        Self {
+            kind,
+            message: error.message.clone(),
+            help: help(kind).map(str::to_owned),
+            operation: Some(error.operation.to_owned()),
+            code: error.code.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A failure that an event reports, with the nested stacks on the way to it.
+#[derive(Clone, Debug)]
+pub(crate) struct FailedEvent {
+    pub(crate) event: StackEvent,
+    pub(crate) nested: Vec<String>,
+}
+
+/// The causes of a failed operation, root cause first, from its failed events in any order.
+pub(crate) fn causes_of(mut failed: Vec<FailedEvent>) -> Vec<Cause> {
+    // The deeper one of two at the same time is the cause of the other. The sort is stable.
+    failed.sort_by_key(|it| (it.event.timestamp, std::cmp::Reverse(it.nested.len())));
+    let real: Vec<&FailedEvent> = failed.iter().filter(|it| !is_noise(it)).collect();
+    let chosen = if real.is_empty() { failed.iter().collect() } else { real };
+    let mut causes: Vec<Cause> = Vec::new();
+    for failure in chosen {
+        let cause = Cause::from_event(failure);
+        let known = causes.iter().any(|it| it.logical_id == cause.logical_id && it.message == cause.message);
+        if !known {
+            causes.push(cause);
+        }
+    }
+    causes
+}
+
+impl Cause {
+    fn from_event(failure: &FailedEvent) -> Self {
+        let event = &failure.event;
+        let hook = event.hook.as_ref().filter(|hook| hook.status.ends_with("FAILED"));
+        let message = hook
+            .and_then(|hook| hook.reason.clone())
+            .or_else(|| event.status_reason.clone())
+            .unwrap_or_else(|| format!("{} without a reason", event.status));
+        let kind = match hook {
+            Some(_) => CauseKind::Refused,
+            None => classify("", &message),
+        };
+        Self {
+            kind,
+            help: help(kind).map(str::to_owned),
+            message,
+            logical_id: Some(event.logical_id.clone()),
+            resource_type: Some(event.resource_type.clone()),
+            physical_id: event.physical_id.clone().filter(|it| !it.is_empty()),
+            nested: failure.nested.clone(),
+            time: Some(event.timestamp),
+            ..Self::default()
+        }
+    }
+
+    /// A validation that failed before anything was changed.
+    pub(crate) fn from_validation(found: &OperationEvent) -> Option<Self> {
+        let name = found.validation_name.as_ref()?;
+        let reason = found
+            .validation_reason
+            .clone()
+            .or_else(|| found.event.status_reason.clone())
+            .unwrap_or_else(|| format!("validation `{name}` failed"));
+        let kind = match classify("", &reason) {
+            CauseKind::Other => CauseKind::Refused,
+            kind => kind,
+        };
+        Some(Self {
+            kind,
+            message: reason,
+            help: help(kind).map(str::to_owned),
+            logical_id: Some(found.event.logical_id.clone()).filter(|id| !id.is_empty()),
+            resource_type: Some(found.event.resource_type.clone()).filter(|it| !it.is_empty()),
+            template_path: found.validation_path.clone(),
+            time: Some(found.event.timestamp),
+            ..Self::default()
+        })
+    }
+}
+
+/// Whether an event only says that something else failed.
+fn is_noise(failure: &FailedEvent) -> bool {
+    let event = &failure.event;
+    let Some(reason) = event.status_reason.as_deref() else {
+        return true;
+    };
+    let cancelled = reason.starts_with("Resource ") && reason.contains(" cancelled");
+    let summary = reason.starts_with("The following resource(s) failed")
+        || reason.starts_with("Embedded stack ")
+        || reason.starts_with("Nested stack ") && reason.contains("failed");
+    // The stack's own line repeats what its resources said, unless no resource said anything.
+    cancelled || summary || event.is_stack() && reason.contains("resource(s) failed")
+}
+
+/// What kind of failure a message tells of.
+pub(crate) fn classify(code: &str, message: &str) -> CauseKind {
+    let text = message.to_ascii_lowercase();
+    let has = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    if code == "InsufficientCapabilitiesException" || has(&["requires capabilities"]) {
+        CauseKind::MissingCapability
+    } else if has(&["invalid principal", "invalid principals", "principal does not exist"]) {
+        CauseKind::InvalidPrincipal
+    } else if has(&["terminationprotection is enabled", "termination protection"]) {
+        CauseKind::Protected
+    } else if has(&["as it is in use by", "is imported by", "in use by stack"]) {
+        CauseKind::ExportInUse
+    } else if has(&["not empty", "bucketnotempty", "you must delete all"]) {
+        CauseKind::NotEmpty
+    } else if has(&[
+        "not authorized to perform: sts:assumerole",
+        "not authorized to perform assumerole",
+        "cannot be assumed",
+        "unable to assume",
+        "is invalid or cannot be assumed",
+    ]) {
+        CauseKind::RoleNotAssumable
+    } else if has(&[
+        "already exists",
+        "alreadyexists",
+        "already owned by you",
+        "alreadyownedbyyou",
+        "already taken",
+        "already in use",
+        "requested bucket name is not available",
+    ]) {
+        CauseKind::NameTaken
+    } else if code == "LimitExceededException"
+        || has(&["limit exceeded", "limitexceeded", "quota", "exceeded the limit", "too many ", "maximum number of"])
+    {
+        CauseKind::Quota
+    } else if has(&["expiredtoken", "token included in the request is expired", "security token"]) {
+        CauseKind::Credentials
+    } else if code.starts_with("AccessDenied")
+        || has(&["not authorized to perform", "accessdenied", "access denied", "is not authorized"])
+    {
+        CauseKind::AccessDenied
+    } else if has(&["did not stabilize", "notstabilized", "timed out", "time-out", "timeout"]) {
+        CauseKind::NotStabilized
+    } else if has(&["rate exceeded", "throttl"]) {
+        CauseKind::Unavailable
+    } else if has(&["user initiated", "cancelled by user", "cancelupdatestack"]) {
+        CauseKind::Cancelled
+    } else if has(&["hook"]) && has(&["failed", "denied"]) {
+        CauseKind::Refused
+    } else if code == "ValidationError"
+        || has(&[
+            "validation failed",
+            "properties validation",
+            "extraneous key",
+            "required key",
+            "validation error",
+            "unrecognized resource type",
+            "template format error",
+            "template error",
+            "malformed",
+            "invalid request",
+            "is not valid",
+            "invalidrequest",
+        ])
+    {
+        CauseKind::Invalid
+    } else {
+        CauseKind::Other
+    }
+}
+
+/// What to do about a kind of failure.
+fn help(kind: CauseKind) -> Option<&'static str> {
+    Some(match kind {
+        CauseKind::InvalidPrincipal => {
+            "a policy names a user or role that does not exist: deploy the stack that makes it first, and check its name"
+        }
+        CauseKind::NameTaken => "a resource of that name exists: import it, delete it, or give this one another name",
+        CauseKind::MissingCapability => {
+            "the template needs a capability that was not derived from it: report this template"
+        }
+        CauseKind::Quota => {
+            "a quota of the account is used up: free some, or ask for more in Service Quotas, then deploy again"
+        }
+        CauseKind::AccessDenied => {
+            "the credentials, or the role that CloudFormation acts as, lack a permission: grant it and deploy again"
+        }
+        CauseKind::RoleNotAssumable => {
+            "check that the role exists and that its trust policy names the one who assumes it"
+        }
+        CauseKind::Credentials => {
+            "renew the credentials (for instance `aws sso login`) and deploy again: what runs is taken up where it is"
+        }
+        CauseKind::ExportInUse => {
+            "another stack imports the value: change that stack first, or use the `Parameter` strategy for the reference"
+        }
+        CauseKind::NotEmpty => "empty it first, or give it a removal policy that keeps it",
+        CauseKind::NotStabilized => {
+            "the resource did not become ready in time: look into its own logs, then deploy again"
+        }
+        CauseKind::Protected => "termination protection is on: turn it off in the program and deploy, then destroy",
+        CauseKind::Unavailable => {
+            "the service did not answer for a long time: deploy again later, what runs is taken up where it is"
+        }
+        CauseKind::Refused => "a hook or validation of the account refused the change",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(time: i64, id: &str, reason: &str, nested: &[&str]) -> FailedEvent {
+        FailedEvent {
+            event: StackEvent {
+                id: format!("{time}{id}"),
+                stack_id: "arn:stack".into(),
+                logical_id: id.into(),
+                resource_type: "AWS::SQS::Queue".into(),
+                timestamp: Timestamp(time),
+                status: "CREATE_FAILED".into(),
+                status_reason: Some(reason.into()),
+                ..StackEvent::default()
+            },
+            nested: nested.iter().map(|it| (*it).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_real_failure_comes_first() {
+        let causes = causes_of(vec![
+            failed(4, "Stack", "The following resource(s) failed to create: [A, B]. ", &[]),
+            failed(3, "C", "Resource creation cancelled", &[]),
+            failed(2, "B", "Quota exceeded: too many queues", &[]),
+            failed(1, "A", "queue `x` already exists", &[]),
+        ]);
+        let ids: Vec<_> = causes.iter().map(|it| it.logical_id.as_deref().unwrap()).collect();
+        assert_eq!(ids, ["A", "B"]);
+        assert_eq!(causes[0].kind, CauseKind::NameTaken);
+        assert_eq!(causes[1].kind, CauseKind::Quota);
+    }
+
+    #[test]
+    fn the_cause_is_in_the_innermost_stack() {
+        let causes = causes_of(vec![
+            failed(
+                2,
+                "Nested",
+                "Embedded stack arn:x was not successfully created: The following resource(s) failed to create: [Deep].",
+                &[],
+            ),
+            failed(2, "Deep", "Access Denied", &["Nested"]),
+        ]);
+        assert_eq!(causes.len(), 1);
+        assert_eq!(causes[0].logical_id.as_deref(), Some("Deep"));
+        assert_eq!(causes[0].nested, ["Nested"]);
+    }
+
+    #[test]
+    fn noise_is_better_than_nothing() {
+        let causes = causes_of(vec![failed(1, "A", "Resource creation cancelled", &[])]);
+        assert_eq!(causes[0].message, "Resource creation cancelled");
+    }
+
+    #[test]
+    fn knows_the_usual_suspects() {
+        let check = |message: &str, kind| assert_eq!(classify("", message), kind, "{message}");
+        check(
+            "Policy contains a statement with one or more invalid principals. (Service: Kms)",
+            CauseKind::InvalidPrincipal,
+        );
+        check(
+            "arn:aws:iam::1:role/x is not authorized to perform AssumeRole on role arn:y",
+            CauseKind::RoleNotAssumable,
+        );
+        check("User: arn:x is not authorized to perform: kms:CreateKey", CauseKind::AccessDenied);
+        check("The bucket you tried to delete is not empty", CauseKind::NotEmpty);
+        check("Export X cannot be deleted as it is in use by Y", CauseKind::ExportInUse);
+        check(
+            "Properties validation failed for resource A with message: #: extraneous key [B] is not permitted",
+            CauseKind::Invalid,
+        );
+        check("Something else", CauseKind::Other);
+    }
+}

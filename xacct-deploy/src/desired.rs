@@ -1,0 +1,213 @@
+//! What a stack should become: its template, parameters, tags and capabilities, in the form CloudFormation takes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use xacct_core::assembly::StackArtifact;
+
+use crate::cause::{Cause, CauseKind};
+use crate::cloudformation::{ParameterValue, Stack};
+use crate::redact::Secrets;
+
+/// The longest template that is sent in the request itself.
+pub(crate) const INLINE_LIMIT: usize = 51_200;
+
+/// What a stack should become.
+pub(crate) struct Desired<'a> {
+    pub(crate) artifact: &'a StackArtifact,
+    pub(crate) template_text: String,
+    /// Values that are given: by the assembly, and from outputs of other stacks.
+    values: BTreeMap<String, String>,
+}
+
+impl<'a> Desired<'a> {
+    /// Fills the inputs. Values of NoEcho parameters become secrets.
+    pub(crate) fn new(artifact: &'a StackArtifact, inputs: BTreeMap<String, String>, secrets: &Secrets) -> Self {
+        let mut values = artifact.parameters.clone();
+        values.extend(inputs);
+        let declared = parameters(&artifact.template);
+        values.retain(|name, _| declared.is_some_and(|it| it.contains_key(name)));
+        for (name, value) in &values {
+            if is_no_echo(&artifact.template, name) {
+                secrets.add(value);
+            }
+        }
+        Self { artifact, template_text: artifact.template_text(), values }
+    }
+
+    /// Every declared parameter that has a value here, or had one and has no default: its value is kept.
+    ///
+    /// A parameter with a default and without a value takes the default of this template, not the value it once had: what is
+    /// deployed depends on the program alone.
+    pub(crate) fn parameters(&self, current: Option<&Stack>) -> Result<Vec<ParameterValue>, Cause> {
+        let mut given = Vec::new();
+        for (name, declaration) in parameters(&self.artifact.template).into_iter().flatten() {
+            let value = self.values.get(name).cloned();
+            let has_default = declaration.get("Default").is_some();
+            let has_previous = current.is_some_and(|stack| stack.parameters.contains_key(name));
+            match value {
+                None if has_default => {}
+                None if !has_previous => {
+                    return Err(Cause::new(
+                        CauseKind::MissingInput,
+                        format!("parameter `{name}` has neither a value nor a default"),
+                    )
+                    .with_help("give it a value or a default in the program"));
+                }
+                value => given.push(ParameterValue { key: name.clone(), value }),
+            }
+        }
+        Ok(given)
+    }
+
+    /// Whether parameters and tags are as they should be. A NoEcho value that is given cannot be compared: it counts as changed.
+    pub(crate) fn settings_equal(&self, stack: &Stack) -> bool {
+        if stack.tags != self.artifact.tags {
+            return false;
+        }
+        let template = &self.artifact.template;
+        let declared = parameters(template);
+        let none_dropped = stack.parameters.keys().all(|name| declared.is_some_and(|it| it.contains_key(name)));
+        none_dropped
+            && declared.into_iter().flatten().all(|(name, declaration)| {
+                let given = self.values.get(name);
+                if is_no_echo(template, name) {
+                    return given.is_none() && stack.parameters.contains_key(name);
+                }
+                let Some(current) = stack.parameters.get(name) else {
+                    return false;
+                };
+                match (given, declaration.get("Default")) {
+                    (Some(value), _) => *value == current.value,
+                    (None, Some(default)) => scalar_text(default) == current.value,
+                    (None, None) => true,
+                }
+            })
+    }
+
+    /// Whether a template text means the same as this one.
+    pub(crate) fn template_equals(&self, text: &str) -> bool {
+        text == self.template_text
+            || serde_json::from_str::<Value>(text).is_ok_and(|template| template == self.artifact.template)
+    }
+
+    /// A digest of the template, the tags and the values that are not secret.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.template_text.as_bytes());
+        let values = self.values.iter().filter(|(name, _)| !is_no_echo(&self.artifact.template, name));
+        for (key, value) in values.chain(&self.artifact.tags) {
+            for part in [key, value] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        }
+        hex(&hash.finalize())
+    }
+
+    /// The capabilities that the template needs.
+    pub(crate) fn capabilities(&self) -> Vec<String> {
+        capabilities(&self.artifact.template)
+    }
+}
+
+/// The capabilities that a template needs to be acknowledged.
+pub fn capabilities(template: &Value) -> Vec<String> {
+    const NAMES: [(&str, &str); 5] = [
+        ("AWS::IAM::Role", "RoleName"),
+        ("AWS::IAM::User", "UserName"),
+        ("AWS::IAM::Group", "GroupName"),
+        ("AWS::IAM::ManagedPolicy", "ManagedPolicyName"),
+        ("AWS::IAM::InstanceProfile", "InstanceProfileName"),
+    ];
+    let (mut iam, mut named) = (false, false);
+    let mut expand = template.get("Transform").is_some() || contains_transform(template);
+    // What a macro or a nested template makes cannot be seen from here: it may well name IAM resources.
+    let mut opaque = expand;
+    for resource in template.get("Resources").and_then(Value::as_object).into_iter().flat_map(|it| it.values()) {
+        let kind = resource.get("Type").and_then(Value::as_str).unwrap_or("");
+        iam |= kind.starts_with("AWS::IAM::");
+        named |= NAMES.iter().any(|(type_name, property)| {
+            kind == *type_name && resource.pointer(&format!("/Properties/{property}")).is_some()
+        });
+        let nested = kind == "AWS::CloudFormation::Stack" || kind.ends_with("::MODULE");
+        expand |= nested;
+        opaque |= nested;
+    }
+    let mut needed = Vec::new();
+    if named || opaque {
+        needed.push("CAPABILITY_NAMED_IAM".to_owned());
+    } else if iam {
+        needed.push("CAPABILITY_IAM".to_owned());
+    }
+    if expand {
+        needed.push("CAPABILITY_AUTO_EXPAND".to_owned());
+    }
+    needed
+}
+
+fn contains_transform(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key("Fn::Transform") || map.values().any(contains_transform),
+        Value::Array(items) => items.iter().any(contains_transform),
+        _ => false,
+    }
+}
+
+fn parameters(template: &Value) -> Option<&serde_json::Map<String, Value>> {
+    template.get("Parameters").and_then(Value::as_object)
+}
+
+fn is_no_echo(template: &Value, parameter: &str) -> bool {
+    let flag = parameters(template).and_then(|it| it.get(parameter)).and_then(|it| it.get("NoEcho"));
+    match flag {
+        Some(Value::Bool(flag)) => *flag,
+        Some(Value::String(flag)) => flag.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// A default as CloudFormation reports it: all parameters are text.
+fn scalar_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn derives_capabilities() {
+        let check = |template: Value, expected: &[&str]| {
+            assert_eq!(capabilities(&template), expected, "{template}");
+        };
+        check(json!({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}), &[]);
+        check(json!({"Resources": {"R": {"Type": "AWS::IAM::Role"}}}), &["CAPABILITY_IAM"]);
+        check(
+            json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x"}}}}),
+            &["CAPABILITY_NAMED_IAM"],
+        );
+        check(
+            json!({"Resources": {"R": {"Type": "AWS::SQS::Queue", "Properties": {"Fn::Transform": {}}}}}),
+            &["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        );
+        check(
+            json!({"Resources": {"N": {"Type": "AWS::CloudFormation::Stack"}}}),
+            &["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        );
+    }
+}

@@ -1,0 +1,338 @@
+//! Follows an operation on a stack to its end, through its events.
+//!
+//! Events are read by the stack's ARN, because a deleted stack is found by nothing else, from a boundary in the service's own
+//! time, because the local clock may be wrong. The stack itself is described only when its events say that it is done, and
+//! now and then, so that a tick costs one call.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cause::{Cause, CauseKind, FailedEvent, causes_of};
+use crate::cloudformation::{ApiError, DescribeEvents, Stack, StackEvent, StackStatus, Timestamp};
+use crate::event::Event;
+use crate::run::Intent;
+use crate::worker::{Stop, Worker};
+
+/// An operation to follow.
+pub(crate) struct Target {
+    pub(crate) stack_id: String,
+    pub(crate) boundary: Boundary,
+    /// The change set that was executed, if that is how the operation began.
+    pub(crate) change_set_id: Option<String>,
+}
+
+/// Where an operation's events begin.
+pub(crate) enum Boundary {
+    /// At that time.
+    Since(Timestamp),
+    /// At the last event of the stack itself that begins an operation; with a token, only if it has that token or none.
+    LastStart { token: Option<String> },
+}
+
+/// How an operation ended.
+pub(crate) struct Followed {
+    pub(crate) stack: Stack,
+    pub(crate) failed: Vec<FailedEvent>,
+    /// Logical ids of resources that were kept in a deletion.
+    pub(crate) retained: Vec<String>,
+}
+
+/// The stack is described every so many ticks, even if its events say nothing.
+const DESCRIBE_EVERY: u32 = 6;
+
+/// A stack that is at rest without any sign that the operation began is believed after so many looks: before, it may be the
+/// state from before the operation.
+const LOOKS_WITHOUT_EVIDENCE: u32 = 5;
+
+impl Worker<'_> {
+    /// Follows an operation until the stack is at rest.
+    pub(crate) async fn follow(&self, target: Target) -> Result<Followed, Stop> {
+        let mut watch = Watch::new(self, target);
+        let started = Instant::now();
+        let mut pause = self.shared.pace.first;
+        let mut tick = 0;
+        let mut looks = 0;
+        let mut cancelled = false;
+        loop {
+            let news = watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+            let root_at_rest = watch.root_status.as_ref().is_some_and(StackStatus::is_terminal);
+            let intent = self.shared.handle.intent();
+            let wants_cancel = intent == Intent::CancelUpdates && !cancelled;
+            if root_at_rest || wants_cancel || tick % DESCRIBE_EVERY == DESCRIBE_EVERY - 1 {
+                let stack = self.describe(&watch.target.stack_id).await.map_err(|it| self.lost(&watch.target, &it))?;
+                if wants_cancel {
+                    cancelled = self.cancel(&stack).await;
+                }
+                let at_rest = stack.status.is_terminal() && stack.status != StackStatus::REVIEW_IN_PROGRESS;
+                looks += u32::from(at_rest);
+                if at_rest && (watch.shows(&stack) || looks >= LOOKS_WITHOUT_EVIDENCE) {
+                    watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+                    return Ok(watch.into_followed(stack));
+                }
+            }
+            if intent == Intent::Detach {
+                return Err(Stop::Detached { stack_id: Some(watch.target.stack_id) });
+            }
+            if self.shared.timeout.is_some_and(|limit| started.elapsed() >= limit) {
+                return Err(self.timed_out(&watch.target));
+            }
+            pause = if news { self.shared.pace.first } else { self.shared.pace.slower(pause) };
+            // After a cancellation the wish stands, and must not end the pause again.
+            self.shared.handle.pause(pause, intent).await;
+            tick += 1;
+        }
+    }
+
+    /// Cancels an update. Only `UPDATE_IN_PROGRESS` can be cancelled; anything else is waited for.
+    async fn cancel(&self, stack: &Stack) -> bool {
+        if stack.status != StackStatus::UPDATE_IN_PROGRESS {
+            if !stack.status.is_terminal() {
+                let message = format!(
+                    "`{}` is in {}, which CloudFormation cannot cancel: waiting for its end",
+                    stack.name, stack.status
+                );
+                self.note(message);
+            }
+            return true;
+        }
+        let token = self.token("cancel");
+        let cancelled = self
+            .caller
+            .call("CancelUpdateStack", || self.clients.cloudformation.cancel_update_stack(&stack.id, &token))
+            .await;
+        if let Err(error) = cancelled {
+            self.note(format!("the update was not cancelled: {error}"));
+        }
+        true
+    }
+
+    /// The operation goes on in AWS, but it cannot be seen any more.
+    fn lost(&self, target: &Target, error: &ApiError) -> Stop {
+        let mut cause = self.cause_of(error);
+        cause.message = format!(
+            "the operation on `{}` goes on in AWS, but it cannot be followed: {}",
+            target.stack_id, cause.message
+        );
+        Stop::failed(None, cause)
+    }
+
+    fn timed_out(&self, target: &Target) -> Stop {
+        let limit = self.shared.timeout.unwrap_or(Duration::ZERO);
+        let message = format!(
+            "the operation on `{}` is not done after {} s; it goes on in AWS",
+            target.stack_id,
+            limit.as_secs()
+        );
+        let help = "run the same command again to follow it to its end";
+        Stop::failed(None, Cause::new(CauseKind::Timeout, message).with_help(help))
+    }
+
+    /// The causes of a failed operation, the root cause first, each with its construct.
+    pub(crate) async fn causes(&self, followed: Followed) -> Vec<Cause> {
+        let Followed { stack, failed, .. } = followed;
+        let mut causes = causes_of(failed);
+        causes.extend(
+            self.validations(DescribeEvents {
+                stack: Some(stack.id.clone()),
+                operation_id: stack.last_operations.first().map(|it| it.id.clone()),
+                failed_only: true,
+                ..DescribeEvents::default()
+            })
+            .await,
+        );
+        if causes.is_empty() {
+            let reason = stack.status_reason.unwrap_or_else(|| "no reason was given".into());
+            causes.push(Cause::new(CauseKind::Other, format!("{}: {reason}", stack.status)));
+        }
+        for cause in &mut causes {
+            self.enrich(cause);
+        }
+        causes
+    }
+
+    /// Failed validations of an operation or a change set; none where the call is not to be had.
+    pub(crate) async fn validations(&self, request: DescribeEvents) -> Vec<Cause> {
+        if request.operation_id.is_none() && request.change_set.is_none() {
+            return Vec::new();
+        }
+        let page =
+            self.caller.call("DescribeEvents", || self.clients.cloudformation.describe_events(&request, None)).await;
+        let found = page.map(|page| page.items).unwrap_or_default();
+        let mut causes: Vec<Cause> = found.iter().filter_map(Cause::from_validation).collect();
+        for cause in &mut causes {
+            self.enrich(cause);
+        }
+        causes
+    }
+
+    /// Adds the construct and takes out secrets.
+    pub(crate) fn enrich(&self, cause: &mut Cause) {
+        self.shared.secrets.scrub_in_place(&mut cause.message);
+        let id = cause.nested.first().or(cause.logical_id.as_ref());
+        let origin = id.and_then(|id| self.artifact.origins.get(id)).cloned();
+        cause.locate(origin.as_ref());
+    }
+}
+
+/// What was seen of an operation so far.
+struct Watch<'a> {
+    worker: &'a Worker<'a>,
+    target: Target,
+    /// The stack and its nested stacks, by ARN, with the logical ids on the way.
+    stacks: BTreeMap<String, Vec<String>>,
+    seen: HashSet<String>,
+    since: Option<Timestamp>,
+    root_status: Option<StackStatus>,
+    failed: Vec<FailedEvent>,
+    retained: Vec<String>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(worker: &'a Worker<'a>, target: Target) -> Self {
+        let since = match target.boundary {
+            Boundary::Since(time) => Some(time),
+            Boundary::LastStart { .. } => None,
+        };
+        Self {
+            worker,
+            stacks: BTreeMap::from([(target.stack_id.clone(), Vec::new())]),
+            target,
+            seen: HashSet::new(),
+            since,
+            root_status: None,
+            failed: Vec::new(),
+            retained: Vec::new(),
+        }
+    }
+
+    /// Whether there is a sign that the stack's status is the operation's result.
+    fn shows(&self, stack: &Stack) -> bool {
+        let executed = self.target.change_set_id.is_some() && stack.change_set_id == self.target.change_set_id;
+        self.root_status.is_some() || executed
+    }
+
+    /// Reads what is new, and tells it. Whether there was anything.
+    async fn poll(&mut self) -> Result<bool, ApiError> {
+        let mut news = false;
+        let mut queue: Vec<(String, Vec<String>)> =
+            self.stacks.iter().map(|(id, way)| (id.clone(), way.clone())).collect();
+        while let Some((id, way)) = queue.pop() {
+            let fresh = match self.fresh_events(&id, way.is_empty()).await {
+                Ok(fresh) => fresh,
+                // A nested stack that cannot be read hides details; the operation can be followed all the same.
+                Err(_) if !way.is_empty() => continue,
+                Err(error) => return Err(error),
+            };
+            news |= !fresh.is_empty();
+            for event in fresh {
+                if let Some((nested, nested_way)) = self.take(event, &way) {
+                    queue.push((nested, nested_way));
+                }
+            }
+        }
+        Ok(news)
+    }
+
+    /// The unseen events of a stack that belong to the operation, oldest first.
+    async fn fresh_events(&mut self, id: &str, root: bool) -> Result<Vec<StackEvent>, ApiError> {
+        let mut fresh = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let worker = self.worker;
+            let page = worker
+                .caller
+                .call("DescribeStackEvents", || {
+                    worker.clients.cloudformation.describe_stack_events(id, token.as_deref())
+                })
+                .await?;
+            let mut end = page.next_token.is_none();
+            for event in page.items {
+                let before = self.since.is_some_and(|since| event.timestamp < since);
+                // Late events can appear among those that were seen: the whole page is looked at.
+                if before || self.seen.contains(&event.id) {
+                    end = true;
+                    continue;
+                }
+                let starts = root && self.since.is_none() && self.starts_operation(&event);
+                let time = event.timestamp;
+                fresh.push(event);
+                if starts {
+                    self.since = Some(time);
+                }
+            }
+            if end {
+                break;
+            }
+            token = page.next_token;
+        }
+        if root && self.since.is_none() {
+            // The operation has left no trace yet: these are the events of the one before.
+            return Ok(Vec::new());
+        }
+        self.seen.extend(fresh.iter().map(|event| event.id.clone()));
+        fresh.reverse();
+        Ok(fresh)
+    }
+
+    fn starts_operation(&self, event: &StackEvent) -> bool {
+        let Boundary::LastStart { token } = &self.target.boundary else {
+            return false;
+        };
+        let ours = match (token, &event.client_token) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        ours && event.is_stack() && is_start(event)
+    }
+
+    /// Tells one event. The nested stack that it makes known, if any.
+    fn take(&mut self, event: StackEvent, way: &[String]) -> Option<(String, Vec<String>)> {
+        if event.is_stack() && way.is_empty() {
+            self.root_status = Some(StackStatus::new(event.status.as_str()));
+        }
+        let failed_hook = event.hook.as_ref().is_some_and(|hook| hook.status.ends_with("FAILED"));
+        if event.status.is_failure() || failed_hook {
+            self.failed.push(FailedEvent { event: event.clone(), nested: way.to_vec() });
+        }
+        if event.status == "DELETE_SKIPPED" && way.is_empty() {
+            self.retained.push(event.logical_id.clone());
+        }
+        let found = self.nested_stack(&event, way);
+        let outer = way.first().unwrap_or(&event.logical_id);
+        let origin = self.worker.artifact.origins.get(outer);
+        self.worker.shared.emitter.emit(Event::Resource {
+            stack: self.worker.artifact.id.clone(),
+            path: origin.map(|it| it.path.clone()),
+            event,
+            nested: way.to_vec(),
+        });
+        found
+    }
+
+    fn nested_stack(&mut self, event: &StackEvent, way: &[String]) -> Option<(String, Vec<String>)> {
+        let id = event.physical_id.as_ref()?;
+        let nested = event.resource_type == "AWS::CloudFormation::Stack" && !event.is_stack() && id.starts_with("arn:");
+        if !nested || self.stacks.contains_key(id) {
+            return None;
+        }
+        let mut nested_way = way.to_vec();
+        nested_way.push(event.logical_id.clone());
+        self.stacks.insert(id.clone(), nested_way.clone());
+        Some((id.clone(), nested_way))
+    }
+
+    fn into_followed(self, stack: Stack) -> Followed {
+        Followed { stack, failed: self.failed, retained: self.retained }
+    }
+}
+
+/// Whether an event of the stack itself is the first of an operation.
+fn is_start(event: &StackEvent) -> bool {
+    let user = event.status_reason.as_deref().is_some_and(|reason| reason.eq_ignore_ascii_case("user initiated"));
+    user || matches!(
+        event.status.as_str(),
+        "CREATE_IN_PROGRESS" | "UPDATE_IN_PROGRESS" | "DELETE_IN_PROGRESS" | "IMPORT_IN_PROGRESS"
+    )
+}
