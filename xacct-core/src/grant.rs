@@ -50,7 +50,7 @@ pub struct Grant {
     pub(crate) grantee: Principal,
     pub(crate) identity: Statement,
     pub(crate) across: Option<Statement>,
-    pub(crate) policy: Option<Statement>,
+    pub(crate) policy: Option<(PolicySlot, Statement)>,
     pub(crate) at: &'static Location<'static>,
 }
 
@@ -99,8 +99,14 @@ impl Grant {
     /// The resource has a policy of its own, which names these resources (for a key: `*`). It is written for principals
     /// of other accounts and for services. Without this, such a grant is an error.
     pub fn in_policy<R: IntoValue<str>>(mut self, resources: impl IntoIterator<Item = R>) -> Self {
-        self.policy =
-            Some(Statement { principals: Vec::new(), ..Statement::allow(self.identity.actions.clone()) }.on(resources));
+        let statement = Statement::allow(self.identity.actions.clone()).on(resources);
+        self.policy = Some((PolicySlot::Resource, statement));
+        self
+    }
+
+    /// The resource is a role, whose trust policy always names who may assume it, within an account too.
+    pub fn in_trust_policy(mut self) -> Self {
+        self.policy = Some((PolicySlot::Trust, Statement::allow(self.identity.actions.clone())));
         self
     }
 
@@ -126,7 +132,7 @@ pub(crate) struct StoredGrant {
     grantee: Principal,
     identity: Statement,
     across: Option<Statement>,
-    policy: Option<Statement>,
+    policy: Option<(PolicySlot, Statement)>,
     at: &'static Location<'static>,
 }
 
@@ -162,15 +168,15 @@ fn realize_one(tree: &Tree, grant: &StoredGrant, policies: &mut Policies) -> Res
         };
         statement.conditions.extend(grant.grantee.conditions.iter().cloned());
         policies.entry((*node, PolicySlot::Identity)).or_default().push(statement);
-        needs_policy = across;
+        needs_policy = across || matches!(grant.policy, Some((PolicySlot::Trust, _)));
     }
     if !needs_policy {
         return Ok(());
     }
     match &grant.policy {
-        Some(statement) => {
+        Some((slot, statement)) => {
             let statement = statement.clone().to(grant.grantee.clone());
-            policies.entry((grant.resource, PolicySlot::Resource)).or_default().push(statement);
+            policies.entry((grant.resource, *slot)).or_default().push(statement);
             Ok(())
         }
         None => {

@@ -87,6 +87,16 @@ impl StackData {
     }
 }
 
+impl Node {
+    /// The name, in CloudFormation, of the stack that holds this node.
+    pub fn stack_name(&self) -> Option<String> {
+        self.with(|tree| {
+            let path = tree.path(tree.stack_of(self.id())?);
+            Some(tree.stack(self.id())?.stack_name(&path).into_owned())
+        })
+    }
+}
+
 impl Stack {
     /// A stack in `scope`: mostly the app.
     #[track_caller]
@@ -102,10 +112,7 @@ impl Stack {
 
     /// The name in CloudFormation.
     pub fn stack_name(&self) -> String {
-        self.node.with(|tree| {
-            let path = tree.path(self.node.id());
-            tree.stack(self.node.id()).map_or_else(String::new, |it| it.stack_name(&path).into_owned())
-        })
+        self.node.stack_name().unwrap_or_default()
     }
 
     /// Deploys `other` before this stack. References add this by themselves.
