@@ -17,6 +17,9 @@ pub use program::{Program, Run};
 pub use proxy::{Fault, FaultProxy, Seen};
 pub use tool::{Tool, demanded, npm_packages, python_tool};
 
+/// CDK's command line and library, as the tests use them.
+pub const CDK: &[&str] = &["aws-cdk@2.1148.1", "aws-cdk-lib@2.276.0", "constructs@10.8.1"];
+
 /// The runtime that proxies and calls run on.
 pub fn runtime() -> &'static tokio::runtime::Runtime {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
