@@ -1,6 +1,8 @@
 //! Logical ids and generated physical names are those of aws-cdk-lib, asked for each of some thousand paths: so a CDK user can
 //! move a stack here without replacing a resource.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails loudly")]
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
