@@ -1,8 +1,9 @@
 //! The deploy engine: takes a cloud assembly, deploys its stacks to their accounts, and tells what happens as a stream of events.
 //!
-//! It never prints, and reads neither terminal nor environment.
+//! It never prints, and reads neither terminal nor environment; only [`mod@aws`] names the AWS SDK.
 
 pub mod asset;
+pub mod aws;
 mod cause;
 pub mod cloudformation;
 mod deploy;

@@ -1,0 +1,233 @@
+//! The services, through the AWS SDK. The only module that names it.
+//!
+//! The SDK's own repetition is switched off: the engine repeats calls itself, so that every request is counted and told, and
+//! a repeated one is known to be a repetition.
+
+mod cloudformation;
+mod failure;
+mod identity;
+mod objects;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_cloudformation::config::retry::RetryConfig;
+use aws_sdk_cloudformation::config::timeout::TimeoutConfig;
+use aws_sdk_cloudformation::config::{Credentials, ProvideCredentials, Region, SharedCredentialsProvider};
+use aws_smithy_http_client::tls;
+
+use crate::cloudformation::{ApiError, Clients, Connector, Environment};
+
+/// How to get into the accounts.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct AwsConnector {
+    /// The way into each account, by its id.
+    pub accounts: BTreeMap<String, Access>,
+    /// The way into accounts that are not listed.
+    pub default: Access,
+    /// Where all services are, instead of AWS. The SDK reads `AWS_ENDPOINT_URL` by itself.
+    pub endpoint_url: Option<String>,
+}
+
+/// A way into an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Where the first credentials come from.
+    pub source: Source,
+    /// The role to assume with them.
+    pub role: Option<RoleAccess>,
+}
+
+/// Where the first credentials come from.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// What the SDK finds: environment, default profile, SSO session, container, instance.
+    #[default]
+    Environment,
+    /// A profile of the shared configuration, with SSO, roles or a credential process as it says.
+    Profile(String),
+    /// Keys that are given.
+    Keys {
+        /// The id.
+        id: String,
+        /// The secret.
+        secret: String,
+        /// The session token, for temporary keys.
+        session: Option<String>,
+    },
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("Environment"),
+            Self::Profile(name) => write!(f, "Profile({name:?})"),
+            Self::Keys { id, .. } => write!(f, "Keys({id:?})"),
+        }
+    }
+}
+
+/// A role to assume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoleAccess {
+    /// A role of one's own.
+    Role {
+        /// Its ARN.
+        arn: String,
+        /// The external id that its trust policy asks for.
+        external_id: Option<String>,
+    },
+    /// The roles that CDK's bootstrap has made: the deploy role for the calls, the publishing role for assets, and the
+    /// execution role for CloudFormation.
+    CdkBootstrap {
+        /// The qualifier of the bootstrap; CDK's is `hnb659fds`.
+        qualifier: String,
+    },
+}
+
+/// An attempt that has no answer after this time counts as lost. Uploads may take longer.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
+#[async_trait]
+impl Connector for AwsConnector {
+    async fn connect(&self, environment: &Environment) -> Result<Clients, ApiError> {
+        let access = self.accounts.get(&environment.account).unwrap_or(&self.default);
+        let base = self.base_config(environment, &access.source).await;
+        let roles = Roles::of(access.role.as_ref(), environment);
+        let config = assume(&base, roles.calls.as_ref(), environment).await;
+        let storage = match &roles.uploads {
+            None => config.clone(),
+            uploads => assume(&base, uploads.as_ref(), environment).await,
+        };
+        check_credentials(&config).await?;
+        Ok(Clients {
+            cloudformation: Arc::new(cloudformation::Sdk::new(&config, ATTEMPT_TIMEOUT)),
+            objects: Arc::new(objects::Sdk::new(&storage, environment, UPLOAD_TIMEOUT)),
+            identity: Arc::new(identity::Sdk::new(&config, ATTEMPT_TIMEOUT)),
+            execution_role: roles.execution,
+        })
+    }
+}
+
+impl AwsConnector {
+    async fn base_config(&self, environment: &Environment, source: &Source) -> SdkConfig {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .region(Region::new(environment.region.clone()));
+        if let Some(url) = &self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        match source {
+            Source::Environment => loader.load().await,
+            Source::Profile(name) => loader.profile_name(name).load().await,
+            Source::Keys { id, secret, session } => {
+                let keys = Credentials::new(id, secret, session.clone(), None, "xacct");
+                loader.credentials_provider(keys).load().await
+            }
+        }
+    }
+}
+
+/// The roles to use in an environment.
+struct Roles {
+    calls: Option<RoleAccess>,
+    /// Where uploads need another role than calls.
+    uploads: Option<RoleAccess>,
+    execution: Option<String>,
+}
+
+impl Roles {
+    fn of(role: Option<&RoleAccess>, environment: &Environment) -> Self {
+        match role {
+            None => Self { calls: None, uploads: None, execution: None },
+            Some(RoleAccess::CdkBootstrap { qualifier }) => {
+                let arn = |name: &str| bootstrap_role(environment, qualifier, name);
+                let role = |name: &str| Some(RoleAccess::Role { arn: arn(name), external_id: None });
+                Self {
+                    calls: role("deploy-role"),
+                    uploads: role("file-publishing-role"),
+                    execution: Some(arn("cfn-exec-role")),
+                }
+            }
+            Some(own) => Self { calls: Some(own.clone()), uploads: None, execution: None },
+        }
+    }
+}
+
+/// The ARN of a role of CDK's bootstrap.
+pub fn bootstrap_role(environment: &Environment, qualifier: &str, name: &str) -> String {
+    let Environment { account, region } = environment;
+    let partition = xacct_core::Region::unlisted(region).partition();
+    format!("arn:{partition}:iam::{account}:role/cdk-{qualifier}-{name}-{account}-{region}")
+}
+
+async fn assume(base: &SdkConfig, role: Option<&RoleAccess>, environment: &Environment) -> SdkConfig {
+    let Some(RoleAccess::Role { arn, external_id }) = role else {
+        return base.clone();
+    };
+    let mut builder = AssumeRoleProvider::builder(arn)
+        .configure(base)
+        .region(Region::new(environment.region.clone()))
+        .session_name("xacct");
+    if let Some(id) = external_id {
+        builder = builder.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(builder.build().await);
+    base.clone().into_builder().credentials_provider(provider).build()
+}
+
+/// Loads the credentials once, so that what is wrong with them is told as such and not as a failed call.
+async fn check_credentials(config: &SdkConfig) -> Result<(), ApiError> {
+    let Some(provider) = config.credentials_provider() else {
+        return Err(ApiError::credentials("GetCredentials", "no credentials were found"));
+    };
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = failure::chain(&error);
+            Err(ApiError::credentials("GetCredentials", message).with_source(error))
+        }
+    }
+}
+
+/// No repetition, and an end to waiting.
+fn once() -> RetryConfig {
+    RetryConfig::disabled()
+}
+
+fn within(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(10)).operation_attempt_timeout(limit).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let keys = Source::Keys { id: "AKIDEXAMPLE".into(), secret: "s3cr3t".into(), session: Some("t0ken".into()) };
+        let text = format!("{keys:?}");
+        assert!(!text.contains("s3cr3t") && !text.contains("t0ken"), "{text}");
+    }
+
+    #[test]
+    fn bootstrap_roles_are_in_the_partition_of_the_region() {
+        let china = Environment { account: "111111111111".into(), region: "cn-north-1".into() };
+        assert_eq!(
+            bootstrap_role(&china, "hnb659fds", "deploy-role"),
+            "arn:aws-cn:iam::111111111111:role/cdk-hnb659fds-deploy-role-111111111111-cn-north-1"
+        );
+    }
+}
