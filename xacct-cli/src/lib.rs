@@ -1,1 +1,132 @@
-//! To be filled.
+//! The command line of every xacct app, from one call.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use xacct_cli::{Config, ConfigError};
+//! use xacct_core::{App, Stack, StackProps};
+//!
+//! fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
+//!     Stack::new(app, "Tools", config.environment("tools")?, StackProps::new());
+//!     Ok(())
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     xacct_cli::run(define)
+//! }
+//! ```
+//!
+//! That program has `synth`, `ls`, `deploy` and all the other verbs, reads `xacct.toml`, and follows the rules of a
+//! good citizen: data to standard output and the rest to standard error, exit codes that mean something, JSON on demand.
+
+mod args;
+mod config;
+mod exit;
+mod problem;
+mod report;
+mod select;
+mod session;
+mod terminal;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+use xacct_core::App;
+
+use args::{CommandLine, SynthArgs, Verb};
+use exit::Exit;
+use problem::Failure;
+use session::{Define, Session};
+use terminal::Terminal;
+
+pub use config::{Config, ConfigError};
+
+/// The error of a definition that returns a result.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a definition may return: nothing, or a `Result` whose error ends the program.
+pub trait Defined {
+    /// As a result.
+    fn into_result(self) -> Result<(), BoxError>;
+}
+
+impl Defined for () {
+    fn into_result(self) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> Defined for Result<(), E> {
+    fn into_result(self) -> Result<(), BoxError> {
+        self.map_err(Into::into)
+    }
+}
+
+/// Runs the command line of an app. `define` builds the app's tree; it is called when a verb needs it.
+pub fn run<R: Defined>(define: impl Fn(&App, &Config) -> R) -> ExitCode {
+    let define = |app: &App, config: &Config| define(app, config).into_result();
+    main(&define).into()
+}
+
+fn main(define: Define<'_>) -> Exit {
+    let line = match parse() {
+        Ok(line) => line,
+        Err(error) => {
+            // A reader that has gone does not want to know.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let CommandLine { verb, global } = line;
+    let terminal = Terminal::new(&global);
+    let verb = match verb {
+        Some(verb) => verb,
+        // CDK's CLI runs an app without arguments, and says by a variable where it wants the assembly.
+        None if std::env::var_os("CDK_OUTDIR").is_some() => Verb::Synth(SynthArgs { stdout: None }),
+        None => {
+            let _ = command().write_long_help(&mut std::io::stderr());
+            return Exit::Usage;
+        }
+    };
+    if let Verb::Completions { shell } = verb {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command(), command().get_name().to_owned(), &mut script);
+        return end(&terminal, terminal.write(&String::from_utf8_lossy(&script)).map(|()| Exit::Done));
+    }
+    if let Err(failure) = terminal.json_version() {
+        return end(&terminal, Err(failure));
+    }
+    match Session::new(global, terminal, define) {
+        Ok(session) => {
+            let result = verbs::run(&session, verb);
+            end(&session.terminal, result)
+        }
+        Err((failure, terminal)) => end(&terminal, Err(failure)),
+    }
+}
+
+/// Tells why it did not work, and how the program ends.
+fn end(terminal: &Terminal, result: Result<Exit, Failure>) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => {
+            for problem in &failure.problems {
+                terminal.problem(problem);
+            }
+            failure.exit
+        }
+    }
+}
+
+/// The command, under the name that the user's program has.
+fn command() -> clap::Command {
+    let program = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&program).file_stem().and_then(|it| it.to_str()).unwrap_or("xacct").to_owned();
+    CommandLine::command().name(name.clone()).bin_name(name)
+}
+
+fn parse() -> Result<CommandLine, clap::Error> {
+    let matches = command().try_get_matches()?;
+    CommandLine::from_arg_matches(&matches)
+}

@@ -72,7 +72,7 @@ fn silenced(tree: &Tree) -> Vec<Silenced> {
             rule: it.rule.clone(),
             path: tree.path(it.node),
             reason: it.reason.clone(),
-            location: it.at.into(),
+            location: it.location.clone(),
         })
         .collect();
     all.sort();

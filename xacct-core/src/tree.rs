@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::aspect::Aspect;
 use crate::assertion::Assertion;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, SourceLocation};
 use crate::element::{Condition, Mapping, Output, Parameter};
 use crate::environment::Environment;
 use crate::grant::StoredGrant;
@@ -188,6 +188,12 @@ impl Node {
     #[track_caller]
     pub fn silence(&self, rule: &str, reason: &str) {
         let at = Location::caller();
+        self.silence_from(rule, reason, at.into());
+    }
+
+    /// Like [`Node::silence`], where the wish is not written in the program but in a file.
+    #[track_caller]
+    pub fn silence_from(&self, rule: &str, reason: &str, location: SourceLocation) {
         if reason.trim().is_empty() {
             self.report(
                 Diagnostic::error("silence-without-reason", format!("`{rule}` is silenced without a reason"))
@@ -196,7 +202,7 @@ impl Node {
             return;
         }
         self.with(|tree| {
-            tree.silenced.push(Silence { node: self.id, rule: rule.to_owned(), reason: reason.to_owned(), at })
+            tree.silenced.push(Silence { node: self.id, rule: rule.to_owned(), reason: reason.to_owned(), location })
         });
     }
 
@@ -296,7 +302,7 @@ pub(crate) struct Silence {
     pub(crate) node: NodeId,
     pub(crate) rule: String,
     pub(crate) reason: String,
-    pub(crate) at: &'static Location<'static>,
+    pub(crate) location: SourceLocation,
 }
 
 /// All that a program has defined.

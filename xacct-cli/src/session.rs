@@ -1,0 +1,139 @@
+//! One invocation: its flags, its streams, its configuration, and the app behind it.
+
+use std::path::{Path, PathBuf};
+
+use xacct_core::{App, Assembly, Construct};
+
+use crate::args::Global;
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::problem::{Failure, Problem};
+use crate::terminal::Terminal;
+use crate::{BoxError, ConfigError};
+
+/// Runs the user's definitions.
+pub(crate) type Define<'a> = &'a dyn Fn(&App, &Config) -> Result<(), BoxError>;
+
+/// What a verb works with.
+pub(crate) struct Session<'a> {
+    pub(crate) global: Global,
+    pub(crate) terminal: Terminal,
+    pub(crate) config: Config,
+    define: Define<'a>,
+}
+
+impl<'a> Session<'a> {
+    /// Reads the configuration, and tells what is odd about it.
+    pub(crate) fn new(global: Global, terminal: Terminal, define: Define<'a>) -> Result<Self, (Failure, Terminal)> {
+        let mut variables: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        variables.sort();
+        match config::load(&global.overrides(), &variables) {
+            Ok((config, warnings)) => {
+                for warning in &warnings {
+                    terminal.problem(warning);
+                }
+                Ok(Self { global, terminal, config, define })
+            }
+            Err(error) => Err((error.into(), terminal)),
+        }
+    }
+
+    /// The assembly that the user names, or that the app's definitions make.
+    pub(crate) fn assembly(&self) -> Result<Assembly, Failure> {
+        match &self.global.assembly {
+            Some(folder) => Assembly::read(folder).map_err(|error| {
+                let failure = Failure::internal(&error);
+                if folder.join("manifest.json").exists() { failure } else { Failure { exit: Exit::Usage, ..failure } }
+            }),
+            None => self.synth(),
+        }
+    }
+
+    fn synth(&self) -> Result<Assembly, Failure> {
+        if self.config.file.is_none() {
+            let accounts: Vec<String> =
+                self.config.accounts.iter().map(|(alias, it)| format!("{alias} {}", it.id.value)).collect();
+            self.terminal.say(&format!(
+                "{} no xacct.toml: using the sample accounts {}",
+                self.terminal.err.dim("note"),
+                accounts.join(", ")
+            ));
+        }
+        let app = App::new();
+        for silenced in &self.config.silenced {
+            app.node().silence_from(&silenced.rule, &silenced.reason, silenced.location.clone());
+        }
+        (self.define)(&app, &self.config).map_err(definition_failed)?;
+        for warning in self.config.unasked() {
+            self.terminal.problem(&warning);
+        }
+        let assembly = app.synth().map_err(|error| {
+            let problems = error.diagnostics.iter().map(Problem::from).collect();
+            Failure { exit: Exit::Rules, problems }
+        })?;
+        for warning in &assembly.warnings {
+            self.terminal.problem(&warning.into());
+        }
+        Ok(assembly)
+    }
+
+    /// Where the assembly goes: CDK's CLI says where it wants it.
+    pub(crate) fn output(&self) -> PathBuf {
+        let from_cdk = || std::env::var_os("CDK_OUTDIR").map(PathBuf::from);
+        self.global.output.clone().or_else(from_cdk).unwrap_or_else(|| PathBuf::from("cdk.out"))
+    }
+
+    /// Where the name of that folder came from.
+    pub(crate) fn output_source(&self) -> &'static str {
+        match (&self.global.output, std::env::var_os("CDK_OUTDIR")) {
+            (Some(_), _) => "--output or XACCT_OUTPUT",
+            (None, Some(_)) => "CDK_OUTDIR",
+            (None, None) => "default",
+        }
+    }
+
+    /// The assembly on disk. One that was read from there is there already.
+    pub(crate) fn write(&self, assembly: Assembly) -> Result<Assembly, Failure> {
+        if self.global.assembly.is_some() && self.global.output.is_none() {
+            return Ok(assembly);
+        }
+        let folder = self.output();
+        assembly.write(&folder).map_err(|error| cannot_write(&error, &folder))
+    }
+}
+
+fn definition_failed(error: BoxError) -> Failure {
+    match error.downcast::<ConfigError>() {
+        Ok(error) => (*error).into(),
+        Err(error) => {
+            let mut failure = Failure::internal(&*error);
+            for problem in &mut failure.problems {
+                problem.message = format!("the app cannot be defined: {}", problem.message);
+            }
+            failure
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self { exit: Exit::Usage, problems: error.0 }
+    }
+}
+
+fn cannot_write(error: &xacct_core::assembly::AssemblyError, folder: &Path) -> Failure {
+    Failure::internal(error).help(format!(
+        "nothing was written, and what was in `{}` is still there: make it writable, or choose another with --output",
+        folder.display()
+    ))
+}
+
+/// How the user starts this program: for hints that can be pasted.
+pub(crate) fn invocation() -> String {
+    match std::env::var("CARGO_PKG_NAME") {
+        Ok(package) if std::env::var_os("CARGO").is_some() => format!("cargo run -p {package} --"),
+        _ => std::env::args().next().unwrap_or_else(|| "xacct".to_owned()),
+    }
+}

@@ -1,0 +1,60 @@
+//! A small app for the tests of the command line. The context `case` chooses a mistake.
+
+use std::process::ExitCode;
+
+use xacct_cli::{Config, ConfigError};
+use xacct_core::value::{Props, Value};
+use xacct_core::{App, CfnOutput, CfnOutputProps, Construct, Node, Stack, StackProps};
+
+fn main() -> ExitCode {
+    xacct_cli::run(define)
+}
+
+fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
+    let tools = Stack::new(app, "Tools", config.environment("tools")?, StackProps::new().description("the tools"));
+    let production = Stack::new(app, "Production", config.environment("production")?, StackProps::default());
+    let queue = self::queue(&tools, "Queue");
+    self::queue(&production, "Queue");
+    let case: String = config.context_or("case", "good".to_owned())?;
+    match case.as_str() {
+        "duplicate-id" => {
+            self::queue(&tools, "Queue");
+        }
+        "cycle" => {
+            tools.add_dependency(&production);
+            production.add_dependency(&tools);
+        }
+        "other-app" => {
+            let other = App::new();
+            let stack = Stack::new(&other, "Other", config.environment("tools")?, StackProps::default());
+            let foreign = self::queue(&stack, "Foreign");
+            let arn: Value<str> = foreign.get_att("Arn");
+            CfnOutput::new(&tools, "ForeignArn", arn, CfnOutputProps::default());
+        }
+        "many" => {
+            for index in 0..500 {
+                self::queue(&tools, &format!("Queue{index}"));
+            }
+        }
+        "large" => {
+            for index in 0..60 {
+                let mut props = Props::default();
+                props.set("TopicName", ("x".repeat(20_000) + &index.to_string()).into());
+                Node::new_resource(&tools, &format!("Topic{index}"), "AWS::SNS::Topic", props);
+            }
+            app.skip_validation();
+        }
+        "number" => {
+            let _: u32 = config.context_or("retention", 30)?;
+        }
+        _ => {}
+    }
+    let arn: Value<str> = queue.get_att("Arn");
+    CfnOutput::new(&production, "QueueArn", arn, CfnOutputProps::default());
+    Ok(())
+}
+
+#[track_caller]
+fn queue(scope: &dyn Construct, id: &str) -> Node {
+    Node::new_resource(scope, id, "AWS::SQS::Queue", Props::default())
+}
