@@ -226,6 +226,8 @@ pub enum Missing {
     KmsActionAcrossAccounts,
     /// The service takes only signed requests.
     Signature,
+    /// STS lets users and sessions assume roles, but not the root user.
+    RootAssumesNoRole,
     /// Somebody from an identity provider can only assume a role.
     RoleFirst,
 }
@@ -241,6 +243,7 @@ impl fmt::Display for Missing {
             Missing::PassRoleAcrossAccounts => f.write_str("a role cannot be passed to another account"),
             Missing::KmsActionAcrossAccounts => f.write_str("KMS does not take this action from another account"),
             Missing::Signature => f.write_str("the service takes only signed requests"),
+            Missing::RootAssumesNoRole => f.write_str("the root user cannot assume roles"),
             Missing::RoleFirst => f.write_str("a federated principal must assume a role first"),
         }
     }

@@ -186,6 +186,9 @@ impl Sides {
             PrincipalKind::Anonymous if matches!(service, "kms" | "sts" | "iam") => {
                 needed(Tri::No, Missing::Signature, observe)
             }
+            PrincipalKind::Root if request.action.lowercase() == "sts:assumerole" => {
+                needed(Tri::No, Missing::RootAssumesNoRole, observe)
+            }
             PrincipalKind::Federated if !is_role_action(request) => needed(Tri::No, Missing::RoleFirst, observe),
             PrincipalKind::Anonymous | PrincipalKind::Service | PrincipalKind::Federated => {
                 needed(named, Missing::Allow(Layer::Resource), observe)

@@ -37,7 +37,7 @@ pub(crate) struct Member {
 
 impl Json {
     pub(crate) fn parse(text: &str) -> Result<Json, PolicyErrors> {
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader { text, at: 0, counted: Line::default() };
         let value = reader.value(0)?;
         reader.space();
         if reader.at < text.len() {
@@ -139,6 +139,15 @@ fn from_value(value: &serde_json::Value, depth: usize) -> Option<Json> {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    counted: Line,
+}
+
+/// The line that holds an offset.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    offset: usize,
+    number: usize,
+    start: usize,
 }
 
 type Read<T> = Result<T, PolicyErrors>;
@@ -282,18 +291,24 @@ impl Reader<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn place(&self, offset: usize) -> Place {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Place {
-            offset,
-            line: before.bytes().filter(|byte| *byte == b'\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+    /// Lines are counted on from the last place, because places mostly come in order.
+    fn place(&mut self, offset: usize) -> Place {
+        if offset < self.counted.offset {
+            self.counted = Line::default();
         }
+        let between = self.text.get(self.counted.offset..offset).unwrap_or_default();
+        for (at, _) in between.match_indices('\n') {
+            self.counted.number += 1;
+            self.counted.start = self.counted.offset + at + 1;
+        }
+        self.counted.offset = offset;
+        let before = self.text.get(self.counted.start..offset).unwrap_or_default();
+        Place { offset, line: self.counted.number + 1, column: before.chars().count() + 1 }
     }
 
-    fn error(&self, message: &str) -> PolicyErrors {
-        let position = Position { pointer: String::new(), place: Some(self.place(self.at.min(self.text.len()))) };
+    fn error(&mut self, message: &str) -> PolicyErrors {
+        let place = self.place(self.at.min(self.text.len()));
+        let position = Position { pointer: String::new(), place: Some(place) };
         PolicyErrors::one(PolicyError { message: message.to_owned(), position })
     }
 }

@@ -160,7 +160,11 @@ fn compile(text: &Text, reading: Reading) -> Compiled {
         if !fixed.is_empty() {
             parts.push(Part::Fixed(std::mem::take(&mut fixed)));
         }
-        parts.push(variable(&inner));
+        parts.push(if end < after.len() {
+            variable(&inner)
+        } else {
+            Part::Malformed(Arc::from(format!("${{{inner}")))
+        });
     }
     if parts.is_empty() {
         return Compiled::Fixed(Glob::new(fixed));
