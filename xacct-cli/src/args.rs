@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::Overrides;
 
@@ -12,8 +12,13 @@ use crate::config::Overrides;
     version,
     propagate_version = true,
     disable_help_subcommand = true,
+    disable_help_flag = true,
     after_help = "\
 Data goes to standard output, progress to standard error.
+
+
+Options can be given by variables too: XACCT_OUTPUT, XACCT_CONFIG, XACCT_REGION, XACCT_YES, XACCT_ACCOUNT_<ALIAS>,
+XACCT_PROFILE_<ALIAS>, XACCT_ROLE_<ALIAS>, XACCT_CONTEXT_<KEY> and so on. `doctor` shows what is in effect.
 
 Exit codes: 0 done, 1 internal, 2 differences (with --exit-code), 3 deployment failed, 4 rules broken,
 5 credentials, 6 declined, 64 usage or configuration, 130 interrupted."
@@ -29,13 +34,35 @@ pub(crate) struct CommandLine {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Folder for the cloud assembly [default: cdk.out]
-    #[arg(long, short = 'o', value_name = "DIR", global = true, env = "XACCT_OUTPUT", help_heading = "Global options")]
+    #[arg(
+        long,
+        short = 'o',
+        value_name = "DIR",
+        global = true,
+        env = "XACCT_OUTPUT",
+        hide_env = true,
+        help_heading = "Global options"
+    )]
     pub(crate) output: Option<PathBuf>,
     /// Use the assembly in this folder as it is, instead of running the app's definitions
-    #[arg(long, value_name = "DIR", global = true, env = "XACCT_ASSEMBLY", help_heading = "Global options")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        global = true,
+        env = "XACCT_ASSEMBLY",
+        hide_env = true,
+        help_heading = "Global options"
+    )]
     pub(crate) assembly: Option<PathBuf>,
     /// Configuration file [default: xacct.toml here, or beside the app's Cargo.toml]
-    #[arg(long, value_name = "FILE", global = true, env = "XACCT_CONFIG", help_heading = "Global options")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "XACCT_CONFIG",
+        hide_env = true,
+        help_heading = "Global options"
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Id of an account, such as tools=111111111111
     #[arg(long, value_name = "ALIAS=ID", value_parser = pair, global = true, help_heading = "Global options")]
@@ -50,10 +77,10 @@ pub(crate) struct Global {
     #[arg(long, short = 'c', value_name = "KEY=VALUE", value_parser = pair, global = true, help_heading = "Global options")]
     pub(crate) context: Vec<(String, String)>,
     /// Answer every question with yes
-    #[arg(long, short = 'y', global = true, env = "XACCT_YES", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    #[arg(long, short = 'y', global = true, env = "XACCT_YES", hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub(crate) yes: bool,
     /// Print JSON, one object a line, to standard output and nothing else
-    #[arg(long, global = true, env = "XACCT_JSON", value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
+    #[arg(long, global = true, env = "XACCT_JSON", hide_env = true, value_parser = clap::builder::FalseyValueParser::new(), help_heading = "Global options")]
     pub(crate) json: bool,
     /// When to use colors
     #[arg(
@@ -61,6 +88,7 @@ pub(crate) struct Global {
         value_name = "WHEN",
         global = true,
         env = "XACCT_COLOR",
+        hide_env = true,
         default_value = "auto",
         help_heading = "Global options"
     )]
@@ -71,6 +99,7 @@ pub(crate) struct Global {
         value_name = "HOW",
         global = true,
         env = "XACCT_PROGRESS",
+        hide_env = true,
         default_value = "auto",
         help_heading = "Global options"
     )]
@@ -81,6 +110,9 @@ pub(crate) struct Global {
     /// Say more: repeated calls, every event
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub(crate) verbose: bool,
+    /// Print help
+    #[arg(long, short, action = ArgAction::HelpShort, global = true, help_heading = "Global options")]
+    help: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -104,9 +136,7 @@ pub(crate) enum ProgressHow {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Write the templates of all stacks, as a cloud assembly
-    ///
-    /// The folder is in the format of CDK's cloud assembly, so `cdk --app cdk.out` reads it.
+    /// Write the templates of all stacks, in the format of CDK's cloud assembly
     Synth(SynthArgs),
     /// List the stacks in the order of their deployment
     Ls(LsArgs),

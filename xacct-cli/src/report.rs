@@ -74,11 +74,13 @@ impl Report {
         let mut lines = problem.notes.clone();
         match (&problem.place, &text) {
             (Some(place), Some(text)) => {
-                labels.push(label(None, place, text));
+                let primary = label(None, place, text);
+                labels.push(LabeledSpan::new_primary_with_span(None, *primary.inner()));
                 for (how, location) in &problem.related {
                     let at = Place { location: location.clone(), length: 0 };
                     if location.file == place.location.file {
-                        labels.push(label(Some(how.clone()), &at, text));
+                        let here = how.strip_suffix(" at").map_or_else(|| how.clone(), |it| format!("{it} here"));
+                        labels.push(label(Some(here), &at, text));
                     } else {
                         lines.push(format!("{how} {location}"));
                     }

@@ -13,12 +13,12 @@ fn main() -> ExitCode {
 fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
     let tools = Stack::new(app, "Tools", config.environment("tools")?, StackProps::new().description("the tools"));
     let production = Stack::new(app, "Production", config.environment("production")?, StackProps::default());
-    let queue = self::queue(&tools, "Queue");
-    self::queue(&production, "Queue");
+    let first = queue(&tools, "Queue");
+    queue(&production, "Queue");
     let case: String = config.context_or("case", "good".to_owned())?;
     match case.as_str() {
         "duplicate-id" => {
-            self::queue(&tools, "Queue");
+            queue(&tools, "Queue");
         }
         "cycle" => {
             tools.add_dependency(&production);
@@ -27,13 +27,13 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
         "other-app" => {
             let other = App::new();
             let stack = Stack::new(&other, "Other", config.environment("tools")?, StackProps::default());
-            let foreign = self::queue(&stack, "Foreign");
+            let foreign = queue(&stack, "Foreign");
             let arn: Value<str> = foreign.get_att("Arn");
             CfnOutput::new(&tools, "ForeignArn", arn, CfnOutputProps::default());
         }
         "many" => {
             for index in 0..500 {
-                self::queue(&tools, &format!("Queue{index}"));
+                queue(&tools, &format!("Queue{index}"));
             }
         }
         "large" => {
@@ -49,7 +49,7 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
         }
         _ => {}
     }
-    let arn: Value<str> = queue.get_att("Arn");
+    let arn: Value<str> = first.get_att("Arn");
     CfnOutput::new(&production, "QueueArn", arn, CfnOutputProps::default());
     Ok(())
 }
