@@ -68,6 +68,7 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
     let patches: Value = serde_json::from_str(PATCHES)
         .map_err(|error| SourceError::Content { path: "patches.json".to_owned(), reason: error.to_string() })?;
     let mut schemas = read_schemas(&lint, &mut report)?;
+    let get_att = GetAtt::read(&lint)?;
     apply_patches(&mut schemas, &patches)?;
     add_extensions(&lint, &mut schemas, &patches, &mut report)?;
 
@@ -75,7 +76,7 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
     let mut types = Vec::new();
     let mut attributes = Vec::new();
     for (name, (schema, regions)) in &schemas {
-        let record = type_record(name, schema, regions, &spec, &mut pool, &mut attributes, &mut report)?;
+        let record = type_record(name, schema, regions, &spec, &get_att, &mut pool, &mut attributes, &mut report)?;
         types.extend(record);
     }
     for (name, only) in &spec.resources {
@@ -87,8 +88,24 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
     report.counts.insert("attributes", attributes.len() / 2);
     report.counts.extend(pool.counts());
     report.untranslated = std::mem::take(&mut pool.untranslated);
-    let (table, strings) = pool.write(&types, &attributes);
+    let runtimes = runtimes(&lint, &mut pool)?;
+    let date = lint.json("cfnlint/data/schemas/version.json")?;
+    let date = pool.string(date["schema_date"].as_str().and_then(|date| date.get(..10)).unwrap_or_default());
+    let (table, strings) = pool.write(&types, &attributes, &runtimes, &[date]);
     Ok((table, strings, report))
+}
+
+fn runtimes(lint: &Archive, pool: &mut Pool) -> Result<Vec<u32>, SourceError> {
+    let runtimes = lint.json("cfnlint/data/AdditionalSpecs/LmbdRuntimeLifecycle.json")?;
+    let runtimes: BTreeMap<&String, &Value> = runtimes.as_object().into_iter().flatten().collect();
+    let mut records = Vec::new();
+    for (name, runtime) in runtimes {
+        records.push(pool.string(name));
+        for field in ["deprecated", "create-block", "update-block", "successor"] {
+            records.push(pool.maybe_string(runtime[field].as_str()));
+        }
+    }
+    Ok(records)
 }
 
 type Schemas = BTreeMap<String, (Value, BTreeSet<String>)>;
@@ -235,13 +252,14 @@ fn type_record(
     schema: &Value,
     regions: &BTreeSet<String>,
     spec: &Spec,
+    get_att: &GetAtt,
     pool: &mut Pool,
     attributes: &mut Vec<u32>,
     report: &mut Report,
 ) -> Result<Vec<u32>, SourceError> {
     let mut nodes = Nodes::new(pool, schema);
     let root = nodes.node(schema);
-    let found = attributes_of(name, schema, spec);
+    let found = attributes_of(name, schema, spec, get_att);
     let first = attributes.len() as u32 / 2;
     for (attribute, kind) in &found {
         let node = match kind {
@@ -376,7 +394,7 @@ fn flags(name: &str, schema: &Value, tag_property: Option<&str>, spec: &Spec) ->
 }
 
 /// Attributes for `Fn::GetAtt`, with a schema where the provider's has none: what the service sets, and what the CDK's database adds.
-fn attributes_of(name: &str, schema: &Value, spec: &Spec) -> BTreeMap<String, Option<Value>> {
+fn attributes_of(name: &str, schema: &Value, spec: &Spec, get_att: &GetAtt) -> BTreeMap<String, Option<Value>> {
     let mut found = BTreeMap::new();
     for (attribute, kind) in spec.attributes(name) {
         found.insert(attribute, Some(kind));
@@ -387,7 +405,67 @@ fn attributes_of(name: &str, schema: &Value, spec: &Spec) -> BTreeMap<String, Op
             found.insert(path.replace('/', "."), None);
         }
     }
+    for property in get_att.more.get(name).into_iter().flatten() {
+        found.insert(property.clone(), None);
+    }
+    if get_att.all_properties.contains(name) {
+        scalars(schema, schema, "", &mut found);
+    }
     found
+}
+
+/// Every property that is no list of objects, as an attribute.
+fn scalars(schema: &Value, root: &Value, path: &str, found: &mut BTreeMap<String, Option<Value>>) {
+    let resolve = |schema: &'_ Value| match schema["$ref"].as_str() {
+        Some(pointer) => root.pointer(pointer.trim_start_matches('#')).cloned().unwrap_or_default(),
+        None => schema.clone(),
+    };
+    let schema = resolve(schema);
+    let properties = schema["properties"].as_object().filter(|_| path.matches('.').count() < 5);
+    if let Some(properties) = properties {
+        for (name, property) in properties {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            scalars(property, root, &path, found);
+        }
+        return;
+    }
+    let item = resolve(&schema["items"]);
+    if schema["type"] != "object" && item["type"] != "object" && item["type"] != "array" && !path.is_empty() {
+        found.entry(path.to_owned()).or_insert(None);
+    }
+}
+
+/// Types for which `Fn::GetAtt` takes more than what the service sets, which cfn-lint knows and no schema says.
+struct GetAtt {
+    all_properties: BTreeSet<String>,
+    more: BTreeMap<String, Vec<String>>,
+}
+
+impl GetAtt {
+    /// Reads the two lists in cfn-lint's source.
+    fn read(lint: &Archive) -> Result<Self, SourceError> {
+        const PATH: &str = "cfnlint/schema/_getatts.py";
+        let source = String::from_utf8_lossy(lint.bytes(PATH)?).into_owned();
+        let between = |start: &str, end: &str| {
+            let (_, rest) = source.split_once(start)?;
+            Some(rest.split_once(end)?.0.to_owned())
+        };
+        let lists = between("_all_property_types = [", "]\n").zip(between("_exceptions = {", "\n}"));
+        let Some((all, exceptions)) = lists else {
+            return Err(SourceError::Content { path: PATH.to_owned(), reason: "it has no such lists".to_owned() });
+        };
+        let quoted = |text: &str| -> Vec<String> { text.split('"').skip(1).step_by(2).map(str::to_owned).collect() };
+        let mut more: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut current = String::new();
+        for text in quoted(&exceptions) {
+            if text.contains("::") {
+                current = text;
+            } else {
+                more.entry(current.clone()).or_default().push(text);
+            }
+        }
+        Ok(Self { all_properties: quoted(&all).into_iter().collect(), more })
+    }
 }
 
 /// The property that gives the physical resource its name: the identifier, the last part of its ARN, or the one called after the type.

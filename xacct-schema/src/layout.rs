@@ -4,7 +4,7 @@
 //! schema nodes, patterns and character sets are each stored once and named by their index.
 
 /// How many sections the file has; its header is twice as many 32-bit integers.
-pub const SECTIONS: usize = 12;
+pub const SECTIONS: usize = 13;
 
 /// `u32` offsets into the file of strings, one more than there are strings; each ends in a line break that is not part of it.
 pub const STRING_OFFSETS: usize = 0;
@@ -30,6 +30,13 @@ pub const INSTRUCTIONS: usize = 9;
 pub const SETS: usize = 10;
 /// Ranges of characters beyond ASCII: `u32` first, `u32` last.
 pub const RANGES: usize = 11;
+
+/// Runtimes of Lambda functions, sorted by name: name, since when it is deprecated, since when no function can be created and updated with
+/// it, what follows it (strings).
+pub const RUNTIMES: usize = 12;
+
+/// `u32` fields of a runtime.
+pub const RUNTIME_FIELDS: usize = 5;
 
 /// The absence of a string, list or node.
 pub const NONE: u32 = u32::MAX;
@@ -132,7 +139,7 @@ pub mod keyword {
     pub const RANGE: u32 = 1 << 4;
     /// `f64`.
     pub const MULTIPLE_OF: u32 = 1 << 5;
-    /// String.
+    /// String, and a pattern plus one, with 0 for none.
     pub const FORMAT: u32 = 1 << 6;
     /// Least and greatest number of items.
     pub const ITEM_COUNT: u32 = 1 << 7;
@@ -220,8 +227,8 @@ pub mod op {
 
 /// Indexes into [`FACTS`].
 pub mod fact {
-    /// How many counters the largest pattern needs.
-    pub const COUNTERS: usize = 0;
+    /// String: the day on which AWS published the schemas.
+    pub const DATE: usize = 0;
 }
 
 /// The layout of `data/actions.bin` and of its strings in `data/actions.txt`, made of sections like the other table.

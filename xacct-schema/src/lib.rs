@@ -16,6 +16,7 @@ mod pattern;
 pub mod permissions;
 mod resource;
 mod table;
+pub mod validate;
 
 pub use resource::{
     Attribute, Handler, Kind, Lifecycle, Property, Replacement, ResourceType, nearest_resource_type, resource_type,

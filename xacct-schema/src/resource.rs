@@ -476,7 +476,7 @@ impl Property {
 
 fn format_of(node: Node) -> Option<&'static str> {
     node.keywords().find_map(|keyword| match keyword {
-        Keyword::Format(format) => Some(format),
+        Keyword::Format { name, .. } => Some(name),
         Keyword::AnyOf(nodes) | Keyword::OneOf(nodes) => nodes.iter().find_map(format_of),
         _ => None,
     })

@@ -140,7 +140,7 @@ pub(crate) enum Keyword {
     Length(u64, Option<u64>),
     Range(Range),
     MultipleOf(f64),
-    Format(&'static str),
+    Format { name: &'static str, pattern: Option<u32> },
     ItemCount(u64, Option<u64>),
     UniqueItems,
     UniqueKeys(List),
@@ -204,7 +204,10 @@ impl Iterator for Keywords {
             }
             keyword::RANGE => Keyword::Range(cursor.range()),
             keyword::MULTIPLE_OF => Keyword::MultipleOf(cursor.float()),
-            keyword::FORMAT => Keyword::Format(string(cursor.number() as u32)),
+            keyword::FORMAT => Keyword::Format {
+                name: string(cursor.number() as u32),
+                pattern: cursor.maybe_node().map(|Node(pattern)| pattern),
+            },
             keyword::ITEM_COUNT => {
                 let (least, most) = cursor.bounds();
                 Keyword::ItemCount(least, most)

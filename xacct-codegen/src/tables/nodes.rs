@@ -49,8 +49,39 @@ const ANNOTATIONS: [&str; 38] = [
     "else",
 ];
 
-/// Formats that validation or the typed resources make use of; the others only say how a number is stored, or are no format at all.
-const FORMATS: [&str; 6] = ["date-time", "json", "ipv4-network", "ipv6-network", "timestamp", "uri"];
+/// Formats that validation or the typed resources make use of, with what their text looks like where AWS is strict about it. The others
+/// only say how a number is stored, or are no format at all.
+const FORMATS: [(&str, Option<&str>); 21] = [
+    ("AWS::ACM::Certificate.Arn", Some(r"^arn:aws[a-zA-Z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$")),
+    ("AWS::EC2::Image.Id", Some(r"^(ami-([0-9a-z]{8}|[0-9a-z]{17})$|resolve:ssm)")),
+    ("AWS::EC2::SecurityGroup.Id", Some(r"^sg-([a-fA-F0-9]{8}|[a-fA-F0-9]{17})$")),
+    ("AWS::EC2::SecurityGroup.Ids", None),
+    ("AWS::EC2::SecurityGroup.Name", None),
+    ("AWS::EC2::SecurityGroup.Names", None),
+    ("AWS::EC2::Subnet.Id", Some(r"^subnet-([0-9A-Fa-f]{8}|[0-9A-Fa-f]{17})$")),
+    ("AWS::EC2::Subnet.Ids", None),
+    ("AWS::EC2::VPC.Id", Some(r"^vpc-([0-9A-Fa-f]{8}|[0-9A-Fa-f]{17})$")),
+    ("AWS::IAM::Role.Arn", Some(r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$")),
+    ("AWS::KMS::Alias.AliasName", Some(r"^alias/[a-zA-Z0-9:/_-]+$")),
+    ("AWS::KMS::Key.Arn", Some(r"^arn:aws[a-zA-Z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/.+$")),
+    (
+        "AWS::KMS::Key.Id",
+        Some(
+            r"^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32}|alias/[a-zA-Z0-9/_-]+)$",
+        ),
+    ),
+    ("AWS::Lambda::Function.Arn", Some(r"^arn:aws[a-zA-Z-]*:lambda:[a-z0-9-]+:\d{12}:function:.+$")),
+    ("AWS::Logs::LogGroup.Name", Some(r"^[\.\-_/#A-Za-z0-9]{1,512}$")),
+    ("AWS::S3::Bucket.Name", Some(r"^$|^(?![.\-])(?!.*\.\.)(?!.*\-\.)(?!.*\.\-)[a-z0-9.\-]{3,63}(?<![.\-])$")),
+    ("AWS::SNS::Topic.Arn", Some(r"^arn:aws[a-zA-Z-]*:sns:[a-z0-9-]+:\d{12}:.+$")),
+    ("date-time", Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")),
+    ("json", None),
+    (
+        "ipv4-network",
+        Some(r"^((\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(\.(?!$|/)|(?=$|/))){4}(/([0-9]|[12][0-9]|3[0-2]))?$"),
+    ),
+    ("ipv6-network", Some(r"^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*(/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?$")),
+];
 
 /// Builds the nodes of one resource type.
 pub(super) struct Nodes<'a> {
@@ -209,10 +240,14 @@ impl<'a> Nodes<'a> {
             "multipleOf" => (keyword::MULTIPLE_OF, value.as_f64().unwrap_or(1.0).to_le_bytes().to_vec()),
             "format" => {
                 let format = value.as_str()?;
-                if !format.starts_with("AWS::") && !FORMATS.contains(&format) {
+                let text = FORMATS.iter().find(|(name, _)| *name == format);
+                if text.is_none() && !format.starts_with("AWS::") {
                     return None;
                 }
-                (keyword::FORMAT, one(self.pool.string(format)))
+                let mut bytes = one(self.pool.string(format));
+                let pattern = text.and_then(|(_, pattern)| *pattern).map(|pattern| self.pool.pattern(pattern));
+                varint(&mut bytes, pattern.map_or(0, |pattern| u64::from(pattern) + 1));
+                (keyword::FORMAT, bytes)
             }
             "uniqueItems" if value == &Value::Bool(true) => (keyword::UNIQUE_ITEMS, Vec::new()),
             "maxUniqueItems" => (keyword::MAX_UNIQUE_ITEMS, one(value.as_u64().unwrap_or(0) as u32)),

@@ -21,7 +21,6 @@ pub(super) struct Pool {
     pattern_records: Vec<[u32; 3]>,
     instructions: Vec<[u32; 3]>,
     sets: IndexSet<Ranges>,
-    counters: u32,
     /// The patterns that could not be translated.
     pub(super) untranslated: Vec<Untranslated>,
 }
@@ -77,7 +76,6 @@ impl Pool {
             match compile(source) {
                 Ok(program) => {
                     for step in program {
-                        self.counters = self.counters.max(if step.op == layout::op::COUNTER { step.x + 1 } else { 0 });
                         let set = step.set.map(|set| self.sets.insert_full(set).0 as u32);
                         let step = match (step.op, set) {
                             (layout::op::SET, Some(set)) => [layout::op::SET, set, 0],
@@ -106,7 +104,13 @@ impl Pool {
     }
 
     /// The table, with the sections that are not made here, and the file of strings.
-    pub(super) fn write(self, types: &[u32], attributes: &[u32]) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn write(
+        self,
+        types: &[u32],
+        attributes: &[u32],
+        runtimes: &[u32],
+        facts: &[u32],
+    ) -> (Vec<u8>, Vec<u8>) {
         let mut strings = Vec::new();
         let mut sections: Vec<Vec<u8>> = vec![Vec::new(); layout::SECTIONS];
         let mut end = 0;
@@ -151,7 +155,8 @@ impl Pool {
         sections[layout::INSTRUCTIONS] = bytes(self.instructions.into_iter().flatten());
         sections[layout::TYPES] = bytes(types.iter().copied());
         sections[layout::ATTRIBUTES] = bytes(attributes.iter().copied());
-        sections[layout::FACTS] = bytes([self.counters]);
+        sections[layout::RUNTIMES] = bytes(runtimes.iter().copied());
+        sections[layout::FACTS] = bytes(facts.iter().copied());
 
         let mut header = Vec::new();
         let mut at = layout::SECTIONS * 8;

@@ -1,0 +1,135 @@
+//! What the schemas do not say: schedules, runtimes, names, keys of tables, key policies.
+
+use serde_json::{Map, Value};
+
+use super::conditions::Conditions;
+use super::intrinsic::{self, is_dynamic};
+use super::names::Names;
+use super::{Finding, Rule};
+use crate::layout::{NONE, RUNTIME_FIELDS, RUNTIMES, fact};
+use crate::resource::{ResourceType, resource_type};
+use crate::table;
+
+mod key_policy;
+mod schedule;
+mod table_keys;
+
+/// What is wrong within the properties of one resource.
+pub(super) fn check(
+    logical_id: &str,
+    kind: ResourceType,
+    properties: &Map<String, Value>,
+    findings: &mut Vec<Finding>,
+) {
+    match kind.name() {
+        "AWS::DynamoDB::Table" => table_keys::check(logical_id, properties, findings),
+        "AWS::Events::Rule" => schedule::check(logical_id, properties, false, findings),
+        "AWS::KMS::Key" => key_policy::check(logical_id, properties, findings),
+        "AWS::Lambda::Function" => check_runtime(logical_id, properties, findings),
+        "AWS::SNS::Topic" => check_fifo(logical_id, properties, "FifoTopic", "TopicName", findings),
+        "AWS::SQS::Queue" => check_fifo(logical_id, properties, "FifoQueue", "QueueName", findings),
+        "AWS::Scheduler::Schedule" => schedule::check(logical_id, properties, true, findings),
+        _ => {}
+    }
+}
+
+/// Text that is known as it stands.
+fn literal<'t>(properties: &'t Map<String, Value>, name: &str) -> Option<&'t str> {
+    properties.get(name).and_then(Value::as_str).filter(|text| !is_dynamic(text))
+}
+
+/// The day of the data stands for today, so that a template's findings do not change by themselves.
+fn check_runtime(logical_id: &str, properties: &Map<String, Value>, findings: &mut Vec<Finding>) {
+    let Some(runtime) = literal(properties, "Runtime") else { return };
+    let today = table::string(table::word(crate::layout::FACTS, fact::DATE));
+    for index in 0..table::words(RUNTIMES) / RUNTIME_FIELDS {
+        let field = |field: usize| table::word(RUNTIMES, index * RUNTIME_FIELDS + field);
+        if table::string(field(0)) != runtime {
+            continue;
+        }
+        if field(2) != NONE && table::string(field(2)) <= today {
+            let since = table::string(field(2));
+            let message = format!("Lambda creates no functions with the runtime `{runtime}`, since {since}");
+            let finding = Finding::new(Rule::RetiredRuntime, logical_id, "Runtime", message);
+            findings.push(finding.nearest(table::maybe_string(field(4))));
+        }
+    }
+}
+
+fn check_fifo(
+    logical_id: &str,
+    properties: &Map<String, Value>,
+    flag: &str,
+    name_property: &str,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(name) = literal(properties, name_property) else { return };
+    let fifo = match properties.get(flag) {
+        None => Some(false),
+        Some(Value::Bool(fifo)) => Some(*fifo),
+        Some(Value::String(text)) => text.to_lowercase().parse().ok(),
+        Some(_) => None,
+    };
+    let ends = name.ends_with(".fifo");
+    match fifo {
+        Some(true) if !ends => {
+            let message = format!("the name `{name}` must end in `.fifo`, by `{flag}`");
+            let finding = Finding::new(Rule::FifoName, logical_id, name_property, message);
+            findings.push(finding.expected(format!("`{name}.fifo`")));
+        }
+        Some(false) if ends => {
+            let message = format!("the name `{name}` ends in `.fifo` without `{flag}`");
+            findings.push(
+                Finding::new(Rule::FifoName, logical_id, name_property, message).expected(format!("`{flag}: true`")),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Names that two resources of a type share.
+pub(super) fn check_across(names: &Names<'_>, conditions: &Conditions<'_>, findings: &mut Vec<Finding>) {
+    let mut seen: Vec<(ResourceType, Vec<&str>, &str, Option<&str>)> = Vec::new();
+    for (logical_id, declaration) in names.resources() {
+        let Some(properties) = declaration.get("Properties").and_then(Value::as_object) else { continue };
+        let kind = declaration.get("Type").and_then(Value::as_str).and_then(resource_type);
+        let Some((kind, identity)) = kind.and_then(|kind| Some((kind, identity(kind, properties)?))) else { continue };
+        let condition = declaration.get("Condition").and_then(Value::as_str);
+        let same = seen.iter().find(|(other, values, _, other_condition)| {
+            let assumed: Vec<(&str, bool)> =
+                [condition, *other_condition].into_iter().flatten().map(|name| (name, true)).collect();
+            *other == kind && *values == identity && conditions.can_hold(&assumed) == Some(true)
+        });
+        if let Some((_, values, first, _)) = same {
+            let message = format!("`{first}` has the same name, `{}`", values.join("`, `"));
+            let path = identifying(kind).join(", ");
+            findings.push(Finding::new(Rule::DuplicateName, logical_id, path, message));
+        }
+        seen.push((kind, identity, logical_id, condition));
+    }
+}
+
+/// The properties that tell one resource of a type from another, if the template can set them all.
+fn identifying(kind: ResourceType) -> Vec<&'static str> {
+    let primary: Vec<&str> = kind.primary_identifier().collect();
+    let settable = |name: &&str| !name.contains('/') && !kind.is_read_only(&[name]);
+    if !primary.is_empty() && primary.iter().all(settable) {
+        return primary;
+    }
+    kind.name_property().into_iter().collect()
+}
+
+fn identity<'t>(kind: ResourceType, properties: &'t Map<String, Value>) -> Option<Vec<&'t str>> {
+    let names = identifying(kind);
+    let values: Option<Vec<&str>> = names.iter().map(|name| identifier(properties.get(*name)?)).collect();
+    values.filter(|values| !values.is_empty())
+}
+
+/// Text, or a reference, which is the same value wherever it stands.
+fn identifier(value: &Value) -> Option<&str> {
+    match intrinsic::intrinsic(value) {
+        Some(("Ref", Value::String(name))) if name != "AWS::NoValue" => Some(name),
+        Some(_) => None,
+        None => value.as_str().filter(|text| !is_dynamic(text)),
+    }
+}
