@@ -37,7 +37,7 @@ pub(crate) async fn upload(
     bucket: &str,
     key: &str,
     content_type: &str,
-    content: impl FnOnce() -> Result<Vec<u8>, Cause> + Send + 'static,
+    content: impl FnOnce() -> Result<Vec<u8>, Box<Cause>> + Send + 'static,
 ) -> Result<Option<u64>, Cause> {
     let exists = caller
         .call("HeadObject", || clients.objects.object_exists(bucket, key))
@@ -49,7 +49,8 @@ pub(crate) async fn upload(
     // Packing is work for the processor; it must not hold up the stacks.
     let body = tokio::task::spawn_blocking(content)
         .await
-        .map_err(|error| Cause::new(CauseKind::Asset, format!("packing failed: {error}")))??;
+        .map_err(|error| Cause::new(CauseKind::Asset, format!("packing failed: {error}")))?
+        .map_err(|cause| *cause)?;
     let size = body.len() as u64;
     caller
         .call("PutObject", || clients.objects.put_object(bucket, key, body.clone(), content_type))
@@ -74,7 +75,7 @@ pub(crate) async fn upload_asset(
     upload(caller, clients, &asset.bucket, &asset.key, content_type, move || {
         content(&path, packaging).map_err(|error| {
             let message = format!("cannot read the asset `{}`: {error}", path.display());
-            Cause::new(CauseKind::Asset, message).with_help("run synth again")
+            Box::new(Cause::new(CauseKind::Asset, message).with_help("run synth again"))
         })
     })
     .await

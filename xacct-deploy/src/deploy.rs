@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use crate::asset;
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{
-    ApiError, ChangeSet, ChangeSetRef, ChangeSetType, ContinueUpdateRollback, CreateChangeSet, DescribeEvents,
-    ExecuteChangeSet, OnStackFailure, ResourceToImport, RollbackStack, Stack, TemplateSource,
+    ApiError, ChangeSet, ChangeSetRef, ChangeSetType, CreateChangeSet, DescribeEvents, ExecuteChangeSet,
+    OnStackFailure, ResourceToImport, Stack, TemplateSource,
 };
 use crate::desired::{Desired, INLINE_LIMIT, hex};
 use crate::event::{Event, OperationKind};
@@ -284,7 +284,7 @@ impl Deployment<'_> {
                 }
                 Phase::Paused if self.options.no_rollback => return Ok(Some(found)),
                 Phase::Paused if self.options.roll_back_paused => {
-                    self.roll_back(record, &found).await?;
+                    self.worker.roll_back(record, &found).await?;
                 }
                 Phase::Paused => return Err(paused(&found)),
                 Phase::DeadOnArrival if self.options.recreate_failed => {
@@ -296,7 +296,7 @@ impl Deployment<'_> {
                 }
                 Phase::DeleteFailed => return Err(half_deleted(&found)),
                 Phase::Stuck => match &self.options.continue_rollback {
-                    Some(skip) => self.continue_rollback(record, &found, skip).await?,
+                    Some(skip) => self.worker.continue_rollback(record, &found, skip).await?,
                     None => return Err(self.stuck(&found).await),
                 },
             }
@@ -314,77 +314,6 @@ impl Deployment<'_> {
         }
         let status = Some(followed.stack.status.clone());
         Err(Stop::Failed { status, causes: self.worker.causes(followed).await })
-    }
-
-    async fn roll_back(&self, record: &mut StackRecord, stack: &Stack) -> Result<(), Stop> {
-        let worker = self.worker;
-        let request = RollbackStack {
-            stack: stack.id.clone(),
-            client_token: worker.token("rollback"),
-            role_arn: worker.clients.execution_role.clone(),
-        };
-        self.record_rollback(record, OperationKind::Rollback, &request.client_token, stack)?;
-        let call = || worker.clients.cloudformation.rollback_stack(&request);
-        ignore_reused(worker.caller.call("RollbackStack", call).await).map_err(|error| worker.refused(&error))?;
-        worker.started(OperationKind::Rollback, &stack.id, None);
-        self.follow_rollback(record, stack, request.client_token).await
-    }
-
-    async fn continue_rollback(&self, record: &mut StackRecord, stack: &Stack, skip: &[String]) -> Result<(), Stop> {
-        let worker = self.worker;
-        let request = ContinueUpdateRollback {
-            stack: stack.id.clone(),
-            client_token: worker.token("continue"),
-            resources_to_skip: skip.to_vec(),
-            role_arn: worker.clients.execution_role.clone(),
-        };
-        self.record_rollback(record, OperationKind::ContinueRollback, &request.client_token, stack)?;
-        let call = || worker.clients.cloudformation.continue_update_rollback(&request);
-        ignore_reused(worker.caller.call("ContinueUpdateRollback", call).await)
-            .map_err(|error| worker.refused(&error))?;
-        worker.started(OperationKind::ContinueRollback, &stack.id, None);
-        self.follow_rollback(record, stack, request.client_token).await
-    }
-
-    fn record_rollback(
-        &self,
-        record: &mut StackRecord,
-        kind: OperationKind,
-        token: &str,
-        stack: &Stack,
-    ) -> Result<(), Stop> {
-        record.in_flight = Some(InFlight {
-            run: self.worker.shared.run.clone(),
-            kind,
-            step: Step::Executing,
-            token: token.to_owned(),
-            fingerprint: None,
-            change_set: None,
-            change_set_id: None,
-            stack_id: Some(stack.id.clone()),
-            since: None,
-        });
-        self.worker.save(record)
-    }
-
-    async fn follow_rollback(&self, record: &mut StackRecord, stack: &Stack, token: String) -> Result<(), Stop> {
-        let followed = self
-            .worker
-            .follow(Target {
-                stack_id: stack.id.clone(),
-                boundary: Boundary::LastStart { token: Some(token) },
-                change_set_id: None,
-            })
-            .await?;
-        record.in_flight = None;
-        self.worker.save(record)?;
-        let status = followed.stack.status.clone();
-        if matches!(status.phase(), Phase::Settled | Phase::DeadOnArrival | Phase::Gone)
-            && status != StackStatus::ROLLBACK_FAILED
-        {
-            return Ok(());
-        }
-        Err(Stop::Failed { status: Some(status), causes: self.worker.causes(followed).await })
     }
 
     /// Names the resources whose rollback failed: they are what can be skipped.
@@ -479,7 +408,7 @@ impl Deployment<'_> {
         let worker = self.worker;
         let exists = stack.is_some_and(|stack| stack.status.phase() != Phase::Review);
         let parameters =
-            self.desired.parameters(stack.filter(|_| exists)).map_err(|cause| Stop::failed(None, cause))?;
+            self.desired.parameters(stack.filter(|_| exists)).map_err(|cause| Stop::failed(None, *cause))?;
         let import = self.options.import.get(&worker.artifact.id).cloned().unwrap_or_default();
         let kind = match (import.is_empty(), exists) {
             (false, _) => OperationKind::Import,
@@ -827,7 +756,7 @@ fn says_no_changes(reason: &str) -> bool {
         || reason.contains("No updates are to be performed")
 }
 
-fn ignore_reused(result: Result<(), ApiError>) -> Result<(), ApiError> {
+pub(crate) fn ignore_reused(result: Result<(), ApiError>) -> Result<(), ApiError> {
     match result {
         Err(error) if error.is_token_reused() => Ok(()),
         other => other,

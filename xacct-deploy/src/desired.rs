@@ -8,7 +8,8 @@ use xacct_core::assembly::StackArtifact;
 
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{ParameterValue, Stack};
-use crate::redact::Secrets;
+use crate::plan::ValueDiff;
+use crate::redact::{MASK, Secrets};
 
 /// The longest template that is sent in the request itself.
 pub(crate) const INLINE_LIMIT: usize = 51_200;
@@ -40,7 +41,7 @@ impl<'a> Desired<'a> {
     ///
     /// A parameter with a default and without a value takes the default of this template, not the value it once had: what is
     /// deployed depends on the program alone.
-    pub(crate) fn parameters(&self, current: Option<&Stack>) -> Result<Vec<ParameterValue>, Cause> {
+    pub(crate) fn parameters(&self, current: Option<&Stack>) -> Result<Vec<ParameterValue>, Box<Cause>> {
         let mut given = Vec::new();
         for (name, declaration) in parameters(&self.artifact.template).into_iter().flatten() {
             let value = self.values.get(name).cloned();
@@ -49,11 +50,9 @@ impl<'a> Desired<'a> {
             match value {
                 None if has_default => {}
                 None if !has_previous => {
-                    return Err(Cause::new(
-                        CauseKind::MissingInput,
-                        format!("parameter `{name}` has neither a value nor a default"),
-                    )
-                    .with_help("give it a value or a default in the program"));
+                    let message = format!("parameter `{name}` has neither a value nor a default");
+                    let cause = Cause::new(CauseKind::MissingInput, message);
+                    return Err(Box::new(cause.with_help("give it a value or a default in the program")));
                 }
                 value => given.push(ParameterValue { key: name.clone(), value }),
             }
@@ -84,6 +83,30 @@ impl<'a> Desired<'a> {
                     (None, None) => true,
                 }
             })
+    }
+
+    /// The parameters whose value would be another. Secret values are masked.
+    pub(crate) fn parameter_diffs(&self, stack: &Stack) -> Vec<ValueDiff> {
+        let template = &self.artifact.template;
+        let mut found = Vec::new();
+        for (name, declaration) in parameters(template).into_iter().flatten() {
+            let given = self.values.get(name);
+            let before = stack.parameters.get(name).map(|it| it.value.clone());
+            let default = declaration.get("Default").map(scalar_text);
+            if is_no_echo(template, name) {
+                if given.is_some() {
+                    let masked = Some(MASK.to_owned());
+                    found.push(ValueDiff { name: name.clone(), before, after: masked });
+                }
+                continue;
+            }
+            // Without a value and a default, the one that is deployed is kept; or it is an input that is still open.
+            let Some(after) = given.cloned().or(default) else { continue };
+            if before.as_ref() != Some(&after) {
+                found.push(ValueDiff { name: name.clone(), before, after: Some(after) });
+            }
+        }
+        found
     }
 
     /// Whether a template text means the same as this one.

@@ -10,12 +10,14 @@ use sha2::{Digest, Sha256};
 use xacct_core::assembly::{Assembly, FileAsset, StackArtifact};
 
 use crate::asset;
+use crate::bootstrap;
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{Clients, Connector, Environment, Output};
 use crate::deploy::{self, Inputs, StackOptions};
 use crate::desired::{INLINE_LIMIT, hex};
 use crate::destroy::{self, DestroyOptions};
 use crate::event::{EVENT_VERSION, Event, StackInfo};
+use crate::operate::{self, RollbackOptions};
 use crate::redact::Secrets;
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, RetryPolicy};
@@ -28,7 +30,7 @@ use crate::worker::Worker;
 #[derive(Clone)]
 pub struct Engine {
     connector: Arc<dyn Connector>,
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     /// How calls are repeated.
     pub retry: RetryPolicy,
     /// How often running operations are looked at.
@@ -143,7 +145,7 @@ impl Engine {
         self.start(assembly, selection, Verb::Destroy(destroy_options), options)
     }
 
-    fn start(
+    pub(crate) fn start(
         &self,
         assembly: &Assembly,
         selection: &Selection,
@@ -221,9 +223,29 @@ impl Engine {
     }
 }
 
-enum Verb {
+pub(crate) enum Verb {
     Deploy(StackOptions),
     Destroy(DestroyOptions),
+    Bootstrap(StackOptions),
+    Rollback(RollbackOptions),
+    Watch,
+}
+
+impl Verb {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Deploy(_) => "deploy",
+            Self::Destroy(_) => "destroy",
+            Self::Bootstrap(_) => "bootstrap",
+            Self::Rollback(_) => "rollback",
+            Self::Watch => "logs",
+        }
+    }
+
+    /// Whether a stack is worked on before those that it is built on.
+    fn is_reverse(&self) -> bool {
+        matches!(self, Self::Destroy(_) | Self::Rollback(_))
+    }
 }
 
 struct Job {
@@ -245,15 +267,18 @@ enum Node<'a> {
 
 impl Job {
     async fn run(self) -> Result<Summary, RunError> {
-        let deploying = matches!(self.verb, Verb::Deploy(_));
-        let stacks = select(&self.assembly, &self.selection, !deploying)?;
-        let (nodes, graph) = work_graph(&stacks, deploying);
+        let stacks = select(&self.assembly, &self.selection, self.verb.is_reverse())?;
+        let (nodes, graph) = work_graph(&stacks, &self.verb);
         let waves = graph.waves().ok_or_else(|| cycle(&stacks))?;
-        let _guard = self.engine.store.lock()?;
+        let _guard = match self.verb {
+            // Watching changes nothing: it is for a second terminal.
+            Verb::Watch => None,
+            _ => Some(self.engine.store.lock()?),
+        };
         let run = self.options.run.clone().unwrap_or_else(fresh_run_id);
         self.emitter.emit(Event::RunStarted {
             version: EVENT_VERSION,
-            verb: if deploying { "deploy" } else { "destroy" }.to_owned(),
+            verb: self.verb.name().to_owned(),
             run: run.clone(),
             stacks: stack_infos(&nodes, &graph, &waves),
         });
@@ -273,7 +298,7 @@ impl Job {
             clients,
             outputs: Mutex::default(),
         };
-        if deploying {
+        if let Verb::Deploy(_) = self.verb {
             self.check_buckets(&shared, &stacks).await?;
         }
         let outcomes = Mutex::new(BTreeMap::new());
@@ -393,6 +418,9 @@ impl Job {
         let worker = Worker::new(shared, clients, artifact);
         let outcome = match &self.verb {
             Verb::Destroy(options) => destroy::destroy(&worker, options).await,
+            Verb::Bootstrap(options) => bootstrap::bootstrap(&worker, options).await,
+            Verb::Rollback(options) => operate::roll_back(&worker, options).await,
+            Verb::Watch => operate::watch(&worker).await,
             Verb::Deploy(options) => match self.inputs(shared, artifact, options.dry_run).await {
                 Ok(inputs) => deploy::deploy(&worker, inputs, options).await,
                 Err(cause) => Outcome::failed(None, cause),
@@ -501,7 +529,7 @@ impl Node<'_> {
 }
 
 /// The stacks of a selection, with what they need, in the order of the assembly.
-fn select<'a>(
+pub(crate) fn select<'a>(
     assembly: &'a Assembly,
     selection: &Selection,
     reverse: bool,
@@ -532,16 +560,17 @@ fn select<'a>(
 }
 
 /// The ids of the stacks that a stack comes after.
-fn needs(stack: &StackArtifact) -> BTreeSet<String> {
+pub(crate) fn needs(stack: &StackArtifact) -> BTreeSet<String> {
     let dependencies = stack.dependencies.iter().map(|it| it.stack.clone());
     let producers = stack.inputs.iter().map(|it| it.from_stack.clone());
     dependencies.chain(producers).collect()
 }
 
-/// Assets before the stacks that use them, stacks after those that they need; for a destroy the other way round, without assets.
-fn work_graph<'a>(stacks: &[&'a StackArtifact], deploying: bool) -> (Vec<Node<'a>>, Graph) {
+/// Assets before the stacks that use them, stacks after those that they need; for a destroy the other way round. Only a deploy
+/// has assets, and whoever only watches waits for nobody.
+fn work_graph<'a>(stacks: &[&'a StackArtifact], verb: &Verb) -> (Vec<Node<'a>>, Graph) {
     let mut assets: BTreeMap<_, &'a FileAsset> = BTreeMap::new();
-    if deploying {
+    if let Verb::Deploy(_) = verb {
         for asset in stacks.iter().flat_map(|it| &it.assets) {
             assets.insert((&asset.environment, &asset.bucket, &asset.key), asset);
         }
@@ -552,14 +581,19 @@ fn work_graph<'a>(stacks: &[&'a StackArtifact], deploying: bool) -> (Vec<Node<'a
     for (number, stack) in stacks.iter().enumerate() {
         let number = number + assets.len();
         for needed in needs(stack).iter().filter_map(|id| number_of(id)) {
-            let (before, behind) = if deploying { (needed, number) } else { (number, needed) };
-            after[behind].1.insert(before);
+            match verb {
+                Verb::Watch => {}
+                reverse if reverse.is_reverse() => {
+                    after[needed].1.insert(number);
+                }
+                _ => {
+                    after[number].1.insert(needed);
+                }
+            }
         }
-        if deploying {
-            after[number].1.extend(stack.assets.iter().filter_map(|asset| {
-                let key = (&asset.environment, &asset.bucket, &asset.key);
-                assets.keys().position(|it| *it == key)
-            }));
+        for asset in &stack.assets {
+            let key = (&asset.environment, &asset.bucket, &asset.key);
+            after[number].1.extend(assets.keys().position(|it| *it == key));
         }
     }
     let mut nodes: Vec<Node<'a>> = assets.into_values().map(Node::Asset).collect();

@@ -68,7 +68,9 @@ impl Worker<'_> {
                 let at_rest = stack.status.is_terminal() && stack.status != StackStatus::REVIEW_IN_PROGRESS;
                 looks += u32::from(at_rest);
                 if at_rest && (watch.shows(&stack) || looks >= LOOKS_WITHOUT_EVIDENCE) {
-                    watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+                    if !root_at_rest {
+                        watch.poll().await.map_err(|it| self.lost(&watch.target, &it))?;
+                    }
                     return Ok(watch.into_followed(stack));
                 }
             }
@@ -289,6 +291,10 @@ impl<'a> Watch<'a> {
 
     /// Tells one event. The nested stack that it makes known, if any.
     fn take(&mut self, event: StackEvent, way: &[String]) -> Option<(String, Vec<String>)> {
+        if event.status.as_str() == StackStatus::REVIEW_IN_PROGRESS.as_str() {
+            // The change set was made; the operation has not begun.
+            return None;
+        }
         if event.is_stack() && way.is_empty() {
             self.root_status = Some(StackStatus::new(event.status.as_str()));
         }

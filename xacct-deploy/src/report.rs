@@ -50,6 +50,16 @@ pub enum Outcome {
         /// The outputs.
         outputs: Vec<Output>,
     },
+    /// Something that was there already does the same.
+    Accepted {
+        /// What.
+        instead: String,
+    },
+    /// Nothing runs on it.
+    Idle {
+        /// The stack's status.
+        status: String,
+    },
     /// A change set was made for a dry run, and removed again.
     Planned {
         /// What it would change.
@@ -101,6 +111,8 @@ impl Outcome {
             Self::Deployed { .. }
                 | Self::Unchanged { .. }
                 | Self::Planned { .. }
+                | Self::Accepted { .. }
+                | Self::Idle { .. }
                 | Self::Unknown { .. }
                 | Self::Deleted { .. }
                 | Self::Absent

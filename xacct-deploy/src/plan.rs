@@ -1,0 +1,348 @@
+//! What a deploy would do, found out without writing anything: the assembly compared with what is deployed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{self, StreamExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use xacct_core::assembly::{Assembly, StackArtifact};
+
+use crate::cause::Cause;
+use crate::cloudformation::{ApiError, Clients, Environment, Stack};
+use crate::desired::Desired;
+use crate::engine::{Engine, RunError, Selection, needs, select};
+use crate::redact::Secrets;
+use crate::retry::{CallCounts, Caller};
+use crate::run::Emitter;
+use crate::security_diff::{SecurityChange, security_diff};
+use crate::status::Phase;
+use crate::template_diff::{ChangeKind, EntryDiff, ResourceDiff, entry_diffs, resource_diffs};
+
+/// What a deploy would do.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The stacks, in an order in which they would be deployed.
+    pub stacks: Vec<StackPlan>,
+}
+
+impl Plan {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.stacks.iter().all(|it| it.action == StackAction::Nothing)
+    }
+
+    /// Whether somebody may do more afterwards.
+    pub fn broadens(&self) -> bool {
+        self.stacks.iter().flat_map(|it| &it.security).any(|it| it.broadens)
+    }
+}
+
+/// What would happen to one stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StackPlan {
+    /// The id in the assembly.
+    pub id: String,
+    /// What people select it by.
+    pub display_name: String,
+    /// The name in CloudFormation.
+    pub stack_name: String,
+    /// Where it goes.
+    pub environment: Environment,
+    /// The number of the wave: 0 for stacks that wait for nobody.
+    pub wave: usize,
+    /// What would be done.
+    pub action: StackAction,
+    /// What the stack is now; none if there is no such stack.
+    pub status: Option<String>,
+    /// Why the stack could not be looked at.
+    pub problem: Option<Cause>,
+    /// Resources that would change, by logical id.
+    pub resources: Vec<ResourceDiff>,
+    /// Outputs, parameters and other entries of the template that would change.
+    pub entries: Vec<EntryDiff>,
+    /// Parameters whose value would change. Secret values are not compared: they count as changed when they are given.
+    pub parameters: Vec<ValueDiff>,
+    /// Tags of the stack that would change.
+    pub tags: Vec<ValueDiff>,
+    /// Inputs that are known only once the stacks before are deployed, with the stack they come from.
+    pub open_inputs: Vec<OpenInput>,
+    /// Permissions that come and go.
+    pub security: Vec<SecurityChange>,
+    /// Users and roles with a name of their own that would be replaced. Policies elsewhere keep pointing at the old one until
+    /// they are written again.
+    pub replaced_principals: Vec<ReplacedPrincipal>,
+}
+
+/// What would be done with a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StackAction {
+    /// It is as it should be.
+    Nothing,
+    /// It would be created.
+    Create,
+    /// It would be updated.
+    Update,
+    /// Its template is the same, but values that come from other stacks may change.
+    Maybe,
+    /// It would have to be deleted and created again, because its first creation failed.
+    Recreate,
+    /// It must be mended, or an operation must end, before it can be deployed.
+    Blocked,
+}
+
+/// A value that would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueDiff {
+    /// Its name.
+    pub name: String,
+    /// What it is now.
+    pub before: Option<String>,
+    /// What it would be.
+    pub after: Option<String>,
+}
+
+/// A parameter that takes its value from a stack that is not deployed yet, or is about to change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenInput {
+    /// The parameter.
+    pub parameter: String,
+    /// The id of the stack that it comes from.
+    pub from_stack: String,
+    /// The output.
+    pub output: String,
+}
+
+/// A named user or role that would be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedPrincipal {
+    /// The logical id.
+    pub logical_id: String,
+    /// The name, where the template has it as plain text.
+    pub name: Option<String>,
+    /// The ids of the stacks whose templates name it.
+    pub named_by: Vec<String>,
+}
+
+/// How many stacks are looked at concurrently.
+const LOOKS: usize = 16;
+
+impl Engine {
+    /// Compares stacks of an assembly with what is deployed. Writes nothing.
+    pub async fn plan(&self, assembly: &Assembly, selection: &Selection) -> Result<Plan, RunError> {
+        let stacks = select(assembly, selection, false)?;
+        let (emitter, _events) = Emitter::new(Secrets::default());
+        let counts = CallCounts::default();
+        let environments = stacks.iter().map(|it| Environment::from(&it.environment)).collect();
+        let clients = self.connect(&environments, &emitter, &counts).await.map_err(RunError::Preflight)?;
+        let looks = stacks.iter().map(|artifact| {
+            let clients = &clients[&Environment::from(&artifact.environment)];
+            let caller = Caller::new(&artifact.id, self.retry.clone(), emitter.clone(), counts.clone());
+            async move { look(clients, &caller, artifact).await }
+        });
+        let found: Vec<Result<Look, ApiError>> = stream::iter(looks).buffered(LOOKS).collect().await;
+        let mut plan = Plan::default();
+        let mut outputs: BTreeMap<&str, &Stack> = BTreeMap::new();
+        for (artifact, look) in stacks.iter().zip(&found) {
+            if let Ok(Look { stack: Some(stack), .. }) = look {
+                outputs.insert(&artifact.id, stack);
+            }
+        }
+        for (artifact, look) in stacks.iter().zip(&found) {
+            let mut stack_plan = empty_plan(artifact, &plan);
+            match look {
+                Err(error) => {
+                    stack_plan.action = StackAction::Blocked;
+                    stack_plan.problem = Some(Cause::from(error));
+                }
+                Ok(look) => fill(&mut stack_plan, artifact, look, &outputs, &plan, assembly),
+            }
+            plan.stacks.push(stack_plan);
+        }
+        Ok(plan)
+    }
+}
+
+/// What is deployed under a stack's name.
+struct Look {
+    stack: Option<Stack>,
+    template: Option<String>,
+}
+
+async fn look(clients: &Clients, caller: &Caller, artifact: &StackArtifact) -> Result<Look, ApiError> {
+    let name = &artifact.stack_name;
+    let call = || clients.cloudformation.describe_stack(name);
+    let stack = match caller.call("DescribeStacks", call).await {
+        Ok(stack) => stack,
+        Err(error) if error.is_stack_absent() => return Ok(Look { stack: None, template: None }),
+        Err(error) => return Err(error),
+    };
+    if matches!(stack.status.phase(), Phase::Review | Phase::Gone) {
+        return Ok(Look { stack: Some(stack), template: None });
+    }
+    let call = || clients.cloudformation.get_template(&stack.id);
+    let template = caller.call("GetTemplate", call).await?;
+    Ok(Look { stack: Some(stack), template: Some(template) })
+}
+
+fn empty_plan(artifact: &StackArtifact, plan: &Plan) -> StackPlan {
+    let needed = needs(artifact);
+    let wave = plan.stacks.iter().filter(|it| needed.contains(&it.id)).map(|it| it.wave + 1).max();
+    StackPlan {
+        id: artifact.id.clone(),
+        display_name: artifact.display_name.clone(),
+        stack_name: artifact.stack_name.clone(),
+        environment: Environment::from(&artifact.environment),
+        wave: wave.unwrap_or(0),
+        action: StackAction::Nothing,
+        status: None,
+        problem: None,
+        resources: Vec::new(),
+        entries: Vec::new(),
+        parameters: Vec::new(),
+        tags: Vec::new(),
+        open_inputs: Vec::new(),
+        security: Vec::new(),
+        replaced_principals: Vec::new(),
+    }
+}
+
+fn fill(
+    plan: &mut StackPlan,
+    artifact: &StackArtifact,
+    look: &Look,
+    deployed: &BTreeMap<&str, &Stack>,
+    before: &Plan,
+    assembly: &Assembly,
+) {
+    let live = look.stack.as_ref().filter(|it| !matches!(it.status.phase(), Phase::Review | Phase::Gone));
+    plan.status = look.stack.as_ref().map(|it| it.status.to_string());
+    let values = inputs(plan, artifact, deployed, before);
+    let desired = Desired::new(artifact, values, &Secrets::default());
+    let old = match (&look.template, live) {
+        (Some(text), Some(_)) => deployed_template(text),
+        _ => json!({}),
+    };
+    if let Some(stack) = live {
+        plan.parameters = desired.parameter_diffs(stack);
+        plan.tags = tag_diffs(stack, artifact);
+    }
+    let changed: BTreeSet<String> = plan.parameters.iter().map(|it| it.name.clone()).collect();
+    plan.resources = resource_diffs(&old, &artifact.template, &changed);
+    plan.entries = entry_diffs(&old, &artifact.template);
+    plan.security = security_diff(&old, &artifact.template, &plan.environment.account);
+    let path_of = |id: &str| artifact.origins.get(id).map(|it| it.path.clone());
+    for resource in &mut plan.resources {
+        resource.path = path_of(&resource.logical_id);
+    }
+    for change in &mut plan.security {
+        change.path = path_of(&change.logical_id);
+    }
+    plan.replaced_principals = replaced_principals(plan, artifact, assembly);
+    plan.action = action(plan, live);
+}
+
+/// A template that is not JSON was deployed by another tool: all that can be said is that it differs.
+fn deployed_template(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| json!({}))
+}
+
+fn action(plan: &StackPlan, live: Option<&Stack>) -> StackAction {
+    let Some(stack) = live else { return StackAction::Create };
+    match stack.status.phase() {
+        Phase::DeadOnArrival | Phase::DeleteFailed => StackAction::Recreate,
+        Phase::Busy | Phase::Stuck => StackAction::Blocked,
+        _ => {
+            let differs = !plan.resources.is_empty()
+                || !plan.entries.is_empty()
+                || !plan.parameters.is_empty()
+                || !plan.tags.is_empty();
+            match (differs, plan.open_inputs.is_empty()) {
+                (true, _) => StackAction::Update,
+                (false, false) => StackAction::Maybe,
+                (false, true) => StackAction::Nothing,
+            }
+        }
+    }
+}
+
+/// The inputs that are known, from what is deployed; the others are open. An output of a stack that is about to change is both.
+fn inputs(
+    plan: &mut StackPlan,
+    artifact: &StackArtifact,
+    deployed: &BTreeMap<&str, &Stack>,
+    before: &Plan,
+) -> BTreeMap<String, String> {
+    let mut values = BTreeMap::new();
+    for input in &artifact.inputs {
+        let producer = deployed.get(input.from_stack.as_str());
+        let output = producer.and_then(|it| it.outputs.iter().find(|it| it.key == input.output));
+        let changes = before.stacks.iter().any(|it| it.id == input.from_stack && it.action != StackAction::Nothing);
+        if let Some(output) = output {
+            values.insert(input.parameter.clone(), output.value.clone());
+        }
+        if output.is_none() || changes {
+            plan.open_inputs.push(OpenInput {
+                parameter: input.parameter.clone(),
+                from_stack: input.from_stack.clone(),
+                output: input.output.clone(),
+            });
+        }
+    }
+    values
+}
+
+fn tag_diffs(stack: &Stack, artifact: &StackArtifact) -> Vec<ValueDiff> {
+    let names: BTreeSet<&String> = stack.tags.keys().chain(artifact.tags.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| stack.tags.get(*name) != artifact.tags.get(*name))
+        .map(|name| ValueDiff {
+            name: name.clone(),
+            before: stack.tags.get(name).cloned(),
+            after: artifact.tags.get(name).cloned(),
+        })
+        .collect()
+}
+
+fn replaced_principals(plan: &StackPlan, artifact: &StackArtifact, assembly: &Assembly) -> Vec<ReplacedPrincipal> {
+    let kinds = [("AWS::IAM::Role", "RoleName", "role/"), ("AWS::IAM::User", "UserName", "user/")];
+    let mut found = Vec::new();
+    for resource in &plan.resources {
+        let kind = kinds.iter().find(|(kind, ..)| *kind == resource.resource_type);
+        let (Some((_, property, prefix)), ChangeKind::Replace | ChangeKind::MayReplace) = (kind, resource.change)
+        else {
+            continue;
+        };
+        let pointer = format!("/Resources/{}/Properties/{property}", resource.logical_id);
+        let name = artifact.template.pointer(&pointer).and_then(Value::as_str).map(str::to_owned);
+        let mut named_by: Vec<String> = assembly
+            .stacks
+            .iter()
+            .filter(|it| it.id != artifact.id)
+            .filter(|it| {
+                let account = &plan.environment.account;
+                name.as_ref().is_some_and(|name| names_principal(&it.template, account, prefix, name))
+            })
+            .map(|it| it.id.clone())
+            .collect();
+        named_by.sort();
+        found.push(ReplacedPrincipal { logical_id: resource.logical_id.clone(), name, named_by });
+    }
+    found
+}
+
+/// Whether a template has the ARN of a user or role, with any partition and path.
+fn names_principal(value: &Value, account: &str, prefix: &str, name: &str) -> bool {
+    match value {
+        Value::String(text) => {
+            let ends = text.strip_suffix(name).is_some_and(|it| it.ends_with('/'));
+            ends && text.contains(&format!("iam::{account}:{prefix}"))
+        }
+        Value::Array(items) => items.iter().any(|it| names_principal(it, account, prefix, name)),
+        Value::Object(map) => map.values().any(|it| names_principal(it, account, prefix, name)),
+        _ => false,
+    }
+}
