@@ -7,6 +7,7 @@ mod api;
 mod emulator;
 mod program;
 mod proxy;
+pub mod sample;
 mod tool;
 
 use std::sync::LazyLock;

@@ -89,6 +89,13 @@ impl FaultProxy {
         lock(&self.state.plan).clear();
     }
 
+    /// The names of the calls so far that were broken, so that they had to be made again.
+    pub fn broken(&self) -> Vec<String> {
+        let log = lock(&self.state.log);
+        let broken = log.iter().filter(|seen| !matches!(seen.fault, None | Some(Fault::Delay(_))));
+        broken.map(|seen| seen.action.clone()).collect()
+    }
+
     /// Takes the log of the calls so far.
     pub fn take_log(&self) -> Vec<Seen> {
         std::mem::take(&mut lock(&self.state.log))
