@@ -12,8 +12,10 @@
 
 mod condition;
 mod decision;
+pub mod estate;
 mod evaluate;
 mod expression;
+pub mod goal;
 mod json;
 mod matching;
 mod parse;

@@ -160,6 +160,12 @@ impl Text {
         None
     }
 
+    /// Is it certainly this text, then `/` and more?
+    #[must_use]
+    pub fn is_below(&self, other: &Text) -> bool {
+        self.atoms.strip_prefix(other.atoms.as_slice()).is_some_and(|rest| rest.first() == Some(&Atom::SLASH))
+    }
+
     /// The part after the last `/`, if no symbol makes that uncertain.
     #[must_use]
     pub(crate) fn after_last_slash(&self) -> Option<Text> {

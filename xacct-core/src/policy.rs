@@ -300,7 +300,7 @@ pub(crate) fn check_action(action: &Action, at: &'static Location<'static>, path
     if text == "*" {
         return None;
     }
-    let Some((service, name)) = text.split_once(':') else {
+    let Some((service, _)) = text.split_once(':') else {
         return Some(
             Diagnostic::error("unknown-action", format!("`{text}` is not an action"))
                 .path(path)
