@@ -214,7 +214,8 @@ impl Goals<'_, '_> {
         let writes = actions.contains(&"s3:PutObject");
         if let Some(encryption) = &bucket.key {
             let mut needed = Vec::new();
-            if reads {
+            // An upload in parts reads its own parts again.
+            if reads || writes {
                 needed.push("kms:Decrypt");
             }
             if writes {
