@@ -34,6 +34,7 @@ pub mod stack;
 mod synth;
 mod tag;
 pub mod tree;
+mod validation;
 pub mod value;
 
 pub use arn::Arn;

@@ -37,6 +37,9 @@ fn synthesize(tree: &Tree) -> Result<Assembly, SynthError> {
     let stacks: Vec<StackArtifact> = order.iter().map(|&id| artifact(tree, id, &drafts)).collect();
     for (stack, &id) in stacks.iter().zip(&order) {
         limits::check(stack, tree, id, &mut context.diagnostics);
+        if tree.validate {
+            crate::validation::check(stack, &mut context.diagnostics);
+        }
     }
     let assertions = assertions(&mut context);
     let (errors, warnings) = split(tree, context.diagnostics);

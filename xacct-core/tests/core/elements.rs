@@ -27,7 +27,7 @@ fn parameters_conditions_mappings_and_outputs_take_their_places() {
     let delay: Value<i64> = is_prod.choose(0, no_value());
     let name = names.find(pseudo(Pseudo::Region), "Queue");
     let queue = queue(&tools, "Queue", props([("DelaySeconds", delay.into_expr()), ("QueueName", name.into_expr())]));
-    queue.set_condition(&is_prod);
+    Node::new_resource(&tools, "Extra", "AWS::SQS::Queue", Props::default()).set_condition(&is_prod);
     queue.apply_removal_policy(RemovalPolicy::Retain);
     let last = select::<str>(1, split(":", queue.get_att::<str>("Arn")));
     CfnOutput::new(&tools, "Part", join("-", [last, concat(["a", "b"])]), CfnOutputProps::new().description("a part"));
@@ -39,9 +39,8 @@ fn parameters_conditions_mappings_and_outputs_take_their_places() {
             "Parameters": { "Stage": { "AllowedValues": ["dev", "prod"], "Default": "dev", "Type": "String" } },
             "Mappings": { "Names": { "eu-west-1": { "Queue": "jobs" } } },
             "Conditions": { "IsProd": { "Fn::Equals": [{ "Ref": "Stage" }, "prod"] } },
-            "Resources": { "Queue": {
+            "Resources": { "Extra": { "Type": "AWS::SQS::Queue", "Condition": "IsProd" }, "Queue": {
                 "Type": "AWS::SQS::Queue",
-                "Condition": "IsProd",
                 "Properties": {
                     "DelaySeconds": { "Fn::If": ["IsProd", 0, { "Ref": "AWS::NoValue" }] },
                     "QueueName": { "Fn::FindInMap": ["Names", { "Ref": "AWS::Region" }, "Queue"] },

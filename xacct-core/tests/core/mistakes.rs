@@ -2,7 +2,7 @@
 
 use crate::support::{A, B, Role, Store, props, stack};
 use xacct_core::value::Props;
-use xacct_core::{AccountId, App, Asset, Node, ParseError, Principal, Region, Statement};
+use xacct_core::{AccountId, App, Asset, Construct, Node, ParseError, Principal, Region, Statement};
 
 #[test]
 fn account_ids_say_what_is_wrong_with_them() {
@@ -78,7 +78,7 @@ fn a_statement_without_principal_is_refused_in_a_resource_policy() {
     let tools = stack(&app, "Tools", A);
     let store = Store::new(&tools, "Store");
     let statement = Statement::allow(["s3:GetObject"]).on(["*"]);
-    xacct_core::Construct::node(&store).add_statement(xacct_core::PolicySlot::Resource, statement);
+    store.node().add_statement(xacct_core::PolicySlot::Resource, statement);
     let error = app.synth().unwrap_err();
     assert!(error.to_string().contains("names no principal"), "{error}");
 }
@@ -88,7 +88,7 @@ fn a_silenced_warning_is_kept_with_its_reason() {
     let app = App::new();
     let tools = stack(&app, "Tools", A);
     assert_eq!(app.synth().unwrap().warnings[0].rule, "empty-stack");
-    let node = xacct_core::Construct::node(&tools);
+    let node = tools.node();
     node.silence("empty-stack", "resources come next week");
     let assembly = app.synth().unwrap();
     assert!(assembly.warnings.is_empty());
@@ -115,4 +115,26 @@ fn a_misspelt_action_names_the_nearest() {
     assert!(error.contains("did you mean `s3:GetObject`?"), "{error}");
     assert!(error.contains("write it as `service:Action`"), "{error}");
     assert!(error.contains("AWS has no action `s4:*`"), "{error}");
+}
+
+#[test]
+fn what_cloudformation_would_refuse_is_found_at_the_construct() {
+    let app = App::new();
+    let tools = stack(&app, "Tools", A);
+    let queue = Node::new_resource(&tools, "Queue", "AWS::SQS::Queue", props([("QueueNam", "jobs".into())]));
+    Node::new_resource(&tools, "Odd", "AWS::SQS::Kueue", Props::default());
+    let error = app.synth().unwrap_err();
+    let unknown = error.diagnostics.iter().find(|it| it.rule == "unknown-property").unwrap();
+    assert_eq!((unknown.path.as_deref(), unknown.property.as_deref()), (Some("Tools/Queue"), Some("QueueNam")));
+    assert_eq!(unknown.help.as_deref(), Some("did you mean `QueueName`?"));
+    assert_eq!(unknown.location.as_ref().unwrap().file, file!());
+    assert!(error.diagnostics.iter().any(|it| it.rule == "unknown-resource-type"), "{error}");
+
+    queue.silence("unknown-property", "it is newer than the schema");
+    tools.node().silence("unknown-resource-type", "so is this");
+    app.synth().unwrap();
+    let app = App::new();
+    app.skip_validation();
+    Node::new_resource(&stack(&app, "Tools", A), "Odd", "AWS::SQS::Kueue", Props::default());
+    app.synth().unwrap();
 }

@@ -116,7 +116,14 @@ fn identifying(kind: ResourceType) -> Vec<&'static str> {
     if !primary.is_empty() && primary.iter().all(settable) {
         return primary;
     }
-    kind.name_property().into_iter().collect()
+    // Two roles may each have an inline policy of the same name, although the source gives such a policy an ARN.
+    if kind.name() == "AWS::IAM::Policy" {
+        return Vec::new();
+    }
+    // A name that is not in the ARN need not be unique.
+    let is_in_arn =
+        kind.arn_template().is_some_and(|arn| arn.rsplit("${").next().is_some_and(|it| it.contains("Name")));
+    kind.name_property().filter(|_| is_in_arn).into_iter().collect()
 }
 
 fn identity<'t>(kind: ResourceType, properties: &'t Map<String, Value>) -> Option<Vec<&'t str>> {
