@@ -333,7 +333,12 @@ fn assertions(estate: &Estate<'_>) -> Vec<Finding> {
                     action,
                     resource,
                     owner,
-                    context: Context::open().with("aws:SecureTransport", "true"),
+                    context: assertion
+                        .context
+                        .iter()
+                        .fold(Context::open().with("aws:SecureTransport", "true"), |context, (key, values)| {
+                            context.with_values(key, values.iter().map(String::as_str))
+                        }),
                     site: Site { stack: String::new(), logical_id: String::new() },
                     property: String::new(),
                     purpose: String::new(),

@@ -384,7 +384,7 @@ pub const RULES: &[Rule] = &[
         id: "XA146",
         name: "log-retention",
         severity: Severity::Warning,
-        explanation: "A log group without retention keeps everything, and its cost, for ever.",
+        explanation: "A log group without retention keeps everything for ever: what it costs, and what should have been forgotten by then.",
         elsewhere: &["CKV_AWS_66", "CloudWatch.16"],
         page: "https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/Working-with-log-groups-and-streams.html",
     },

@@ -145,6 +145,9 @@ pub struct AccessAssertion {
     pub resource: Scoped,
     /// Whether it is asserted to be allowed, or denied.
     pub allowed: bool,
+    /// The context keys of the requests that it is about, with their values.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub context: BTreeMap<String, Vec<String>>,
     /// The construct that asserts it.
     pub path: String,
     /// Where.

@@ -158,6 +158,7 @@ fn assertions(context: &mut Context<'_>) -> Vec<AccessAssertion> {
             action: assertion.action.as_str().to_owned(),
             resource: scoped(context, &assertion.resource, assertion.node),
             allowed: assertion.allowed,
+            context: assertion.context.clone(),
             path,
             location: assertion.at.into(),
         });

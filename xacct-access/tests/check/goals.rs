@@ -201,6 +201,7 @@ fn assertions_hold_or_say_why_not() {
         action: action.into(),
         resource,
         allowed,
+        context: std::collections::BTreeMap::new(),
         path: "Tools".into(),
         location: SourceLocation { file: "app.rs".into(), line: 7, column: 1 },
     };
@@ -222,6 +223,30 @@ fn assertions_hold_or_say_why_not() {
     let finding = report.errors().find(|it| it.rule == "XA003").unwrap();
     assert!(finding.message.contains("asserted to be allowed"), "{}", finding.message);
     assert_eq!(finding.location.as_ref().unwrap().line, 7);
+}
+
+#[test]
+fn an_assertion_can_name_the_context() {
+    let mut assembly = pipeline();
+    let mut network = json!({ "Effect": "Allow", "Action": "ec2:DeleteVpc", "Resource": "*" });
+    network["Condition"] = json!({ "StringEquals": { "ec2:Region": "eu-west-1" } });
+    own(&mut assembly.stacks[0].template["Resources"], "Build").push(network);
+    let assert = |context: &[(&str, &str)]| AccessAssertion {
+        principal: Scoped { stack: Some("Production".into()), expression: json!({ "Fn::GetAtt": ["Build", "Arn"] }) },
+        action: "ec2:DeleteVpc".into(),
+        resource: Scoped { stack: None, expression: "arn:aws:ec2:eu-west-1:222222222222:vpc/vpc-1".into() },
+        allowed: true,
+        context: context.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect(),
+        path: "Production".into(),
+        location: SourceLocation { file: "app.rs".into(), line: 9, column: 1 },
+    };
+    for (context, holds) in
+        [(&[("ec2:Region", "eu-west-1")][..], true), (&[("ec2:Region", "us-east-1")], false), (&[], false)]
+    {
+        assembly.assertions = vec![assert(context)];
+        let failed = check(&assembly).findings.iter().any(|it| it.rule == "XA003");
+        assert_eq!(!failed, holds, "{context:?}");
+    }
 }
 
 #[test]
