@@ -238,23 +238,15 @@ impl Condition {
                 record.unknown(|| Reason::Key(self.written_key.clone()));
                 return Tri::Maybe;
             }
-            Lookup::Absent => &[],
+            Lookup::Absent => return self.explained(self.without_key(), record),
             Lookup::Values(values) => values,
         };
         // AWS calls a key whose values are all empty a null dataset. A symbol is never empty.
         let null = values.iter().all(Text::is_empty);
         if self.operator.test == Test::Null {
-            return self.values.iter().fold(Tri::No, |any, value| {
-                any.or(match value.scalar {
-                    Scalar::Unknown => {
-                        record.unknown(|| Reason::Value(value.pattern.to_string()));
-                        Tri::Maybe
-                    }
-                    _ => Tri::from(value.pattern.text().lowercase().is("true") == null),
-                })
-            });
+            return self.explained(self.is_null(null), record);
         }
-        if values.is_empty() || null && self.operator.over != Over::One {
+        if null && self.operator.over != Over::One {
             return self.without_key();
         }
         match self.operator.over {
@@ -275,10 +267,27 @@ impl Condition {
         }
     }
 
+    fn explained(&self, answer: Tri, record: &mut impl Record) -> Tri {
+        if answer == Tri::Maybe {
+            let unknown = self.values.iter().find(|value| matches!(value.scalar, Scalar::Unknown));
+            record.unknown(|| Reason::Value(unknown.map_or_else(String::new, |value| value.pattern.to_string())));
+        }
+        answer
+    }
+
+    fn is_null(&self, null: bool) -> Tri {
+        self.values.iter().fold(Tri::No, |any, value| {
+            any.or(match value.scalar {
+                Scalar::Unknown => Tri::Maybe,
+                _ => Tri::from(value.pattern.text().lowercase().is("true") == null),
+            })
+        })
+    }
+
     fn without_key(&self) -> Tri {
         let Operator { test, negated, if_exists, over } = self.operator;
         if test == Test::Null {
-            return Tri::from(self.values.iter().any(|value| value.pattern.text().lowercase().is("true")));
+            return self.is_null(true);
         }
         Tri::from(match over {
             Over::All => true,

@@ -222,7 +222,14 @@ impl Sides {
         let own = self.own(request).and(limit);
         let named = resource.itself.or(resource.parent.and(limit));
         let decided_by_resource = is_decided_by_resource(request);
-        let allow = named.or(decided_by_resource.choose(own.and(resource.account), own));
+        let delegated = own.and(resource.account);
+        if decided_by_resource == Tri::Maybe && delegated != own {
+            // It may be a key or a role, or not.
+            if let Some(symbol) = request.resource.symbols().next() {
+                observe.unknown(|| Reason::Symbol(symbol));
+            }
+        }
+        let allow = named.or(decided_by_resource.choose(delegated, own));
         if O::EXPLAINS && allow != Tri::Yes {
             self.explain_limits(observe);
             let own = self.own(request);
@@ -403,7 +410,8 @@ fn ask_resource<O: Observe>(
         }
         let rest = statement.applies(request, observe);
         let result = rest.map(|rest| rest.and(covers.any()));
-        if result != Ok(Tri::Maybe) {
+        // An Allow may be certain in one way that counts for little, and uncertain in another.
+        if rest.is_err() || rest == Ok(Tri::Yes) && !covers.is_uncertain() {
             observe.rewind(mark);
         }
         observe.statement(layer, policy, statement, result);

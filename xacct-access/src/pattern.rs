@@ -114,9 +114,8 @@ fn substitute(parts: &[Part], wildcards: bool, request: &Request, record: &mut i
                     Lookup::Absent => default.as_ref(),
                     Lookup::Unknown => None,
                 };
-                let plain = |value: &&Text| {
-                    !wildcards || !value.atoms().iter().any(|atom| matches!(atom.as_char(), Some('*' | '?')))
-                };
+                // What AWS makes of a wildcard in a value is not documented.
+                let plain = |value: &&Text| !wildcards || !value.atoms().iter().any(|atom| atom.may_hold_wildcard());
                 if let Some(value) = value.filter(plain) {
                     atoms.extend_from_slice(value.atoms());
                 } else {

@@ -342,6 +342,11 @@ impl Covers {
     pub(crate) fn any(self) -> Tri {
         self.itself.or(self.parent).or(self.account)
     }
+
+    /// Is one of the ways neither certain nor out of the question?
+    pub(crate) fn is_uncertain(self) -> bool {
+        [self.itself, self.parent, self.account].contains(&Tri::Maybe)
+    }
 }
 
 impl Principals {
@@ -355,7 +360,7 @@ impl Principals {
         for entry in &self.entries {
             let mark = record.mark();
             let one = entry.cover(caller, record);
-            if one.any() != Tri::Maybe {
+            if !one.is_uncertain() {
                 record.rewind(mark);
             }
             covers.itself = covers.itself.or(one.itself);
@@ -442,7 +447,7 @@ impl PrincipalEntry {
             }
             _ => return Covers::NOBODY,
         };
-        if covers.any() == Tri::Maybe {
+        if covers.is_uncertain() {
             record.unknown(|| Reason::Principal(self.named.to_string()));
         }
         covers

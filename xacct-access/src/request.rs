@@ -211,10 +211,11 @@ impl Context {
         self.set(key, Entry::Values(vec![value.into()]))
     }
 
-    /// The key has several values, or none.
+    /// The key has several values. Without any it is absent.
     #[must_use]
     pub fn with_values<T: Into<Text>>(self, key: &str, values: impl IntoIterator<Item = T>) -> Context {
-        self.set(key, Entry::Values(values.into_iter().map(Into::into).collect()))
+        let values: Vec<Text> = values.into_iter().map(Into::into).collect();
+        self.set(key, if values.is_empty() { Entry::Absent } else { Entry::Values(values) })
     }
 
     /// The request does not have this key.

@@ -41,6 +41,11 @@ impl Atom {
         self == Atom::COLON || self.as_symbol().is_some_and(|s| s.kind() == SymbolKind::Text)
     }
 
+    /// May it stand for something that holds a `*` or `?`?
+    pub(crate) fn may_hold_wildcard(self) -> bool {
+        matches!(self.as_char(), Some('*' | '?')) || self.as_symbol().is_some_and(|s| s.kind() == SymbolKind::Text)
+    }
+
     pub(crate) fn lowercase(self) -> Atom {
         match self.as_char() {
             Some(c) if c.is_ascii() => Atom::character(c.to_ascii_lowercase()),

@@ -405,7 +405,7 @@ fn principal_element(text: &str) -> Value {
 }
 
 /// Strings with `‹…›` in them become `Fn::Join`s of `Ref`s.
-fn symbols_to_refs(value: &Value) -> Value {
+pub(crate) fn symbols_to_refs(value: &Value) -> Value {
     match value {
         Value::String(s) if s.contains('‹') => {
             let parts: Vec<Value> = pieces(s)
@@ -422,7 +422,7 @@ fn symbols_to_refs(value: &Value) -> Value {
     }
 }
 
-fn symbols_of_refs(expression: Expression<'_>) -> Option<Text> {
+pub(crate) fn symbols_of_refs(expression: Expression<'_>) -> Option<Text> {
     match expression {
         Expression::Ref(name) => Some(symbol(name).into()),
         _ => None,

@@ -92,11 +92,7 @@ pub(crate) fn evaluate(documents: &Documents, call: &Call) -> Known<Answer> {
 fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -> Known<bool> {
     let action = call.action.to_lowercase();
     let service = action.split(':').next().unwrap_or_default();
-    for level in scps {
-        if !any_allows(level, call)? {
-            return Ok(false);
-        }
-    }
+    let organization = scps.iter().fold(Ok(true), |all, level| and(all, || any_allows(level, call)));
     let role_action = [
         "sts:assumerole",
         "sts:assumerolewithsaml",
@@ -106,42 +102,40 @@ fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -
         "sts:setcontext",
     ]
     .contains(&action.as_str());
-    let resource = ResourceAllows::ask(documents.resource.as_ref(), call)?;
+    let resource = ResourceAllows::ask(documents.resource.as_ref(), call);
     if !iam {
-        return Ok(match call.who {
-            Who::Anonymous if ["kms", "sts", "iam"].contains(&service) => false,
-            Who::Federated { .. } if !role_action => false,
+        return match call.who {
+            Who::Anonymous if ["kms", "sts", "iam"].contains(&service) => Ok(false),
+            Who::Federated { .. } if !role_action => Ok(false),
             _ => resource.as_itself,
-        });
+        };
     }
     if matches!(call.who, Who::Root { .. }) && action == "sts:assumerole" {
         return Ok(false);
     }
-    let identity = matches!(call.who, Who::Root { .. }) || any_allows(&documents.identity, call)?;
+    let identity = match call.who {
+        Who::Root { .. } => Ok(true),
+        _ => any_allows(&documents.identity, call),
+    };
     let boundary = match &documents.boundary {
-        Some(boundary) => any_allows(std::slice::from_ref(boundary), call)?,
-        None => true,
+        Some(boundary) => any_allows(std::slice::from_ref(boundary), call),
+        None => Ok(true),
     };
     let session = match (&call.who, documents.session.is_empty()) {
-        (Who::FederatedUser { .. }, true) => false,
-        (_, true) => true,
-        _ => any_allows(&documents.session, call)?,
+        (Who::FederatedUser { .. }, true) => Ok(false),
+        (_, true) => Ok(true),
+        _ => any_allows(&documents.session, call),
     };
+    let limits = and(boundary, || session);
     let parts: Vec<&str> = call.resource.splitn(6, ':').collect();
     let is_key = service == "kms" && parts.len() == 6 && parts[2] == "kms" && parts[5].starts_with("key/");
     let is_role = role_action && parts.len() == 6 && parts[2] == "iam" && parts[5].starts_with("role/");
-    if (is_key || is_role) && documents.resource.is_none() {
-        return Err(Undocumented);
-    }
-    if account_of(&call.who) == call.owner {
-        if resource.as_itself {
-            return Ok(true);
-        }
-        if resource.as_parent && boundary && session {
-            return Ok(true);
-        }
-        let delegated = !(is_key || is_role) || resource.as_account;
-        Ok(delegated && identity && boundary && session)
+    let decisive = is_key || is_role;
+    let both_sides = if account_of(&call.who) == call.owner {
+        let by_identity = and(identity, || limits);
+        let by_parent = and(resource.as_parent, || limits);
+        let delegated = if decisive { resource.as_account } else { Ok(true) };
+        or(resource.as_itself, || or(by_parent, || and(delegated, || by_identity)))
     } else {
         let crosses = match service {
             "iam" => action != "iam:passrole",
@@ -171,38 +165,62 @@ fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -
             .contains(&&action[4..]),
             _ => true,
         };
-        let theirs = resource.as_itself || resource.as_parent || resource.as_account;
-        Ok(crosses && identity && boundary && session && theirs)
+        let theirs = or(resource.as_itself, || or(resource.as_parent, || resource.as_account));
+        and(Ok(crosses), || and(identity, || and(limits, || theirs)))
+    };
+    // A key or role always has a policy; if it is not here, it may say anything.
+    let both_sides = match both_sides {
+        Ok(_) if decisive && documents.resource.is_none() && could_be_allowed(call, &action, identity, limits) => {
+            Err(Undocumented)
+        }
+        other => other,
+    };
+    and(organization, || both_sides)
+}
+
+/// Could some policy of the resource allow it?
+fn could_be_allowed(call: &Call, action: &str, identity: Known<bool>, limits: Known<bool>) -> bool {
+    if account_of(&call.who) == call.owner {
+        return true;
     }
+    let crosses = !action.starts_with("kms:") || action != "kms:putkeypolicy";
+    crosses && and(identity, || limits) != Ok(false)
 }
 
 /// Whom the Allow statements of the resource policy that apply name.
-#[derive(Default)]
 struct ResourceAllows {
-    as_itself: bool,
-    as_parent: bool,
-    as_account: bool,
+    as_itself: Known<bool>,
+    as_parent: Known<bool>,
+    as_account: Known<bool>,
 }
 
 impl ResourceAllows {
-    fn ask(policy: Option<&Value>, call: &Call) -> Known<ResourceAllows> {
-        let mut out = ResourceAllows::default();
-        let Some(policy) = policy else { return Ok(out) };
+    fn ask(policy: Option<&Value>, call: &Call) -> ResourceAllows {
+        let mut out = ResourceAllows { as_itself: Ok(false), as_parent: Ok(false), as_account: Ok(false) };
+        let Some(policy) = policy else { return out };
         for statement in statements(policy).into_iter().filter(|s| s["Effect"] == "Allow") {
+            let applies = matches(policy, statement, call);
             if let Some(not) = statement.get("NotPrincipal") {
-                out.as_itself |= and(all_but(not, &call.who), || matches(policy, statement, call))?;
+                out.as_itself = or(out.as_itself, || and(all_but(not, &call.who), || applies));
                 continue;
             }
             for (kind, name) in principals(&statement["Principal"]) {
-                let (as_itself, as_parent, as_account) = names(&kind, &name, &call.who)?;
-                if (as_itself || as_parent || as_account) && matches(policy, statement, call)? {
-                    out.as_itself |= as_itself;
-                    out.as_parent |= as_parent;
-                    out.as_account |= as_account;
+                match names(&kind, &name, &call.who) {
+                    Ok((as_itself, as_parent, as_account)) => {
+                        out.as_itself = or(out.as_itself, || and(Ok(as_itself), || applies));
+                        out.as_parent = or(out.as_parent, || and(Ok(as_parent), || applies));
+                        out.as_account = or(out.as_account, || and(Ok(as_account), || applies));
+                    }
+                    Err(open) => match (&call.who, kind.as_str()) {
+                        // An id of a user or role stands for it; a canonical user stands for an account.
+                        (Who::User { .. }, "AWS") => out.as_itself = or(out.as_itself, || and(Err(open), || applies)),
+                        (_, "AWS") => out.as_parent = or(out.as_parent, || and(Err(open), || applies)),
+                        _ => out.as_account = or(out.as_account, || and(Err(open), || applies)),
+                    },
                 }
             }
         }
-        Ok(out)
+        out
     }
 }
 
@@ -245,7 +263,9 @@ fn names(kind: &str, name: &str, who: &Who) -> Known<(bool, bool, bool)> {
             let account = account_of(who);
             if name == account || name == format!("arn:aws:iam::{account}:root") {
                 if matches!(who, Who::Root { .. }) { (true, false, false) } else { (false, false, true) }
-            } else if name.starts_with("AIDA") || name.starts_with("AROA") {
+            } else if (name.starts_with("AIDA") || name.starts_with("AROA"))
+                && matches!(who, Who::User { .. } | Who::Session { .. })
+            {
                 return Err(Undocumented);
             } else {
                 match who {
@@ -332,6 +352,14 @@ fn and(first: Known<bool>, second: impl FnOnce() -> Known<bool>) -> Known<bool> 
     match (first, second()) {
         (Ok(false), _) | (_, Ok(false)) => Ok(false),
         (Ok(true), Ok(true)) => Ok(true),
+        _ => Err(Undocumented),
+    }
+}
+
+fn or(first: Known<bool>, second: impl FnOnce() -> Known<bool>) -> Known<bool> {
+    match (first, second()) {
+        (Ok(true), _) | (_, Ok(true)) => Ok(true),
+        (Ok(false), Ok(false)) => Ok(false),
         _ => Err(Undocumented),
     }
 }
@@ -571,17 +599,8 @@ fn condition(operator: &str, key: &str, wanted: &[String], call: &Call, variable
         if void && answer != Ok(false) { Err(Undocumented) } else { answer }
     };
     match set {
-        "forallvalues" => actual.iter().fold(Ok(true), |all, value| and(all, || test(value))),
-        "foranyvalue" => {
-            let answers: Vec<_> = actual.iter().map(test).collect();
-            if answers.contains(&Ok(true)) {
-                Ok(true)
-            } else if answers.iter().all(|answer| *answer == Ok(false)) {
-                Ok(false)
-            } else {
-                Err(Undocumented)
-            }
-        }
+        "forallvalues" => actual.iter().map(test).reduce(|a, b| and(a, || b)).unwrap_or(Ok(true)),
+        "foranyvalue" => actual.iter().map(test).reduce(|a, b| or(a, || b)).unwrap_or(Ok(false)),
         _ if actual.len() > 1 => Err(Undocumented),
         _ => test(&actual[0]),
     }
