@@ -1,6 +1,6 @@
 //! Laws, on random policies and requests.
 //!
-//! `PROPTEST_CASES` sets how many cases each law is tried on; without it the tests take a few seconds.
+//! `PROPTEST_CASES` sets how many cases each law is tried on; without it they take a few seconds.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(4000))]
+    #![proptest_config(config(500))]
 
     /// Where everything is known, the evaluator and the reference say the same.
     #[test]
