@@ -383,7 +383,8 @@ impl Principals {
         }
         let chain = match inner.kind {
             PrincipalKind::Root => vec![named(inner.root.as_ref())],
-            PrincipalKind::Anonymous => return Tri::Yes,
+            // Only `*` names everyone, and an expression may be that.
+            PrincipalKind::Anonymous => vec![named(Some(&inner.arn))],
             PrincipalKind::Service | PrincipalKind::Federated => vec![named(Some(&inner.arn))],
             PrincipalKind::User => vec![named(Some(&inner.arn)), named(inner.root.as_ref())],
             PrincipalKind::Session | PrincipalKind::FederatedUser => {
@@ -414,6 +415,11 @@ impl PrincipalEntry {
         let itself = |itself: Tri| Covers { itself, ..Covers::NOBODY };
         let covers = match &self.named {
             Named::Everyone => return itself(Tri::Yes),
+            Named::Unresolved(text) => Covers {
+                itself: equal(text, &inner.arn).or(equal(text, &Text::from("*"))),
+                parent: inner.parent.as_ref().map_or(Tri::No, |parent| equal(text, parent)),
+                account: if caller.is_iam() { Tri::Maybe } else { Tri::No },
+            },
             _ if inner.kind == PrincipalKind::Anonymous => return Covers::NOBODY,
             Named::Account(account) if caller.is_iam() => {
                 let same = inner.account.as_ref().map_or(Tri::Maybe, |own| equal(account, own));
@@ -440,11 +446,6 @@ impl PrincipalEntry {
             Named::Federated(name) if inner.kind == PrincipalKind::Federated => itself(equal(name, &inner.arn)),
             // S3 turns the id into the account, and only AWS knows which.
             Named::CanonicalUser(_) if caller.is_iam() => Covers { account: Tri::Maybe, ..Covers::NOBODY },
-            Named::Unresolved(text) => {
-                let parent = inner.parent.as_ref().map_or(Tri::No, |parent| equal(text, parent));
-                let itself = equal(text, &inner.arn);
-                Covers { itself: itself.or(Tri::Maybe), parent, account: Tri::Maybe }
-            }
             _ => return Covers::NOBODY,
         };
         if covers.is_uncertain() {
@@ -462,7 +463,8 @@ impl PrincipalEntry {
                 equal(&Text::from("arn:aws:iam::").with(account).with(":root"), wanted)
             }
             Named::Arn(arn) if caller.is_iam() => equal(arn, wanted),
-            Named::UniqueId(_) | Named::CanonicalUser(_) if caller.is_iam() => Tri::Maybe,
+            Named::UniqueId(_) if caller.is_iam() && Some(wanted) != inner.root.as_ref() => Tri::Maybe,
+            Named::CanonicalUser(_) if caller.is_iam() && Some(wanted) == inner.root.as_ref() => Tri::Maybe,
             Named::Service(name) if inner.kind == PrincipalKind::Service => equal(name, wanted),
             Named::Federated(name) if inner.kind == PrincipalKind::Federated => equal(name, wanted),
             Named::Unresolved(text) => equal(text, wanted).or(Tri::Maybe),
