@@ -56,8 +56,6 @@ pub struct StackArtifact {
     pub parameters: BTreeMap<String, String>,
     /// Whether the stack is protected from being deleted.
     pub termination_protection: bool,
-    /// The role that CloudFormation deploys the stack with.
-    pub execution_role: Option<String>,
     /// The ids of the stacks that come before, each with the reason.
     pub dependencies: Vec<Dependency>,
     /// Parameters that are filled from outputs of other stacks.
@@ -227,7 +225,6 @@ impl StackArtifact {
             tags: BTreeMap::new(),
             parameters: BTreeMap::new(),
             termination_protection: false,
-            execution_role: None,
             dependencies: Vec::new(),
             inputs: Vec::new(),
             assets: Vec::new(),

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 pub mod event;
 mod follow;
+pub mod memory;
 mod operate;
 pub mod plan;
 mod redact;
