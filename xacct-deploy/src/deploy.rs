@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::asset;
 use crate::cause::{Cause, CauseKind};
@@ -536,6 +537,7 @@ impl Deployment<'_> {
             Err(error) if says_no_changes(&error.message) => return Ok(Err(Refusal::NoChanges)),
             Err(error) => return Ok(Err(Refusal::Error(error))),
         }
+        let started = Instant::now();
         let mut pause = worker.shared.pace.first;
         let mut absent = 0;
         loop {
@@ -562,6 +564,10 @@ impl Deployment<'_> {
                     return Ok(Err(refusal));
                 }
                 _ => {}
+            }
+            if worker.shared.timeout.is_some_and(|limit| started.elapsed() >= limit) {
+                let message = format!("the change set `{}` is not computed in time", reference.change_set);
+                return Err(Stop::failed(None, Cause::new(CauseKind::Timeout, message)));
             }
             if worker.shared.handle.intent() == Intent::Detach {
                 return Err(Stop::Detached { stack_id: page.map(|it| it.stack_id) });

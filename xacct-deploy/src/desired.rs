@@ -1,15 +1,16 @@
 //! What a stack should become: its template, parameters, tags and capabilities, in the form CloudFormation takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use xacct_core::assembly::StackArtifact;
+use xacct_core::assembly::{Assembly, StackArtifact};
 
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{ParameterValue, Stack};
 use crate::plan::ValueDiff;
 use crate::redact::{MASK, Secrets};
+use crate::template_diff::mentions;
 
 /// The longest template that is sent in the request itself.
 pub(crate) const INLINE_LIMIT: usize = 51_200;
@@ -132,6 +133,36 @@ impl<'a> Desired<'a> {
     /// The capabilities that the template needs.
     pub(crate) fn capabilities(&self) -> Vec<String> {
         capabilities(&self.artifact.template)
+    }
+}
+
+/// The outputs of a stack that must not be shown: made from a NoEcho parameter or the secret of an access key, or handed to a
+/// NoEcho parameter of another stack.
+pub(crate) fn secret_outputs(assembly: &Assembly, artifact: &StackArtifact) -> BTreeSet<String> {
+    let template = &artifact.template;
+    let hidden: Vec<&String> =
+        parameters(template).into_iter().flat_map(|it| it.keys()).filter(|name| is_no_echo(template, name)).collect();
+    let outputs = template.get("Outputs").and_then(Value::as_object).into_iter().flatten();
+    let revealing = outputs
+        .filter(|(_, output)| hidden.iter().any(|it| mentions(output, it)) || has_access_key(output))
+        .map(|(name, _)| name.clone());
+    let handed_on = assembly.stacks.iter().flat_map(|consumer| {
+        consumer
+            .inputs
+            .iter()
+            .filter(|it| it.from_stack == artifact.id && is_no_echo(&consumer.template, &it.parameter))
+            .map(|it| it.output.clone())
+    });
+    revealing.chain(handed_on).collect()
+}
+
+/// Whether a value contains the secret of an access key.
+fn has_access_key(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == "SecretAccessKey" || text.contains(".SecretAccessKey"),
+        Value::Array(items) => items.iter().any(has_access_key),
+        Value::Object(map) => map.values().any(has_access_key),
+        _ => false,
     }
 }
 

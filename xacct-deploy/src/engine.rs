@@ -14,11 +14,11 @@ use crate::bootstrap;
 use crate::cause::{Cause, CauseKind};
 use crate::cloudformation::{Clients, Connector, Environment, Output};
 use crate::deploy::{self, Inputs, StackOptions};
-use crate::desired::{INLINE_LIMIT, hex};
+use crate::desired::{INLINE_LIMIT, hex, secret_outputs};
 use crate::destroy::{self, DestroyOptions};
 use crate::event::{EVENT_VERSION, Event, StackInfo};
 use crate::operate::{self, RollbackOptions};
-use crate::redact::Secrets;
+use crate::redact::{MASK, Secrets};
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, RetryPolicy};
 use crate::run::{Emitter, Events, Handle, Pace, Run, Shared};
@@ -287,6 +287,7 @@ impl Job {
         let clients = self.engine.connect(&environments, &self.emitter, &counts).await.map_err(RunError::Preflight)?;
         let shared = Shared {
             run,
+            assembly: self.assembly.clone(),
             store: self.engine.store.clone(),
             retry: self.engine.retry.clone(),
             pace: self.engine.pace,
@@ -429,10 +430,25 @@ impl Job {
         if matches!(outcome, Outcome::Deployed { .. } | Outcome::Unchanged { .. }) {
             shared.keep_outputs(&artifact.id, outcome.outputs());
         }
+        let mut outcome = outcome;
+        self.hide_secrets(artifact, &mut outcome);
         let well = outcome.is_success();
         self.finished(artifact, &outcome);
         outcomes.lock().unwrap_or_else(PoisonError::into_inner).insert(artifact.id.clone(), outcome);
         well
+    }
+
+    /// Outputs that carry a secret are masked before anybody sees them; other stacks still get the real values.
+    fn hide_secrets(&self, artifact: &StackArtifact, outcome: &mut Outcome) {
+        let (Outcome::Deployed { outputs, .. } | Outcome::Unchanged { outputs, .. }) = outcome else { return };
+        let secret = secret_outputs(&self.assembly, artifact);
+        for output in outputs.iter_mut().filter(|it| secret.contains(&it.key)) {
+            self.secrets.add(&output.value);
+            output.value = MASK.to_owned();
+        }
+        for output in outputs {
+            self.secrets.scrub_in_place(&mut output.value);
+        }
     }
 
     fn finished(&self, artifact: &StackArtifact, outcome: &Outcome) {

@@ -7,11 +7,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::Instant;
+use xacct_core::assembly::Assembly;
 
 use crate::cause::{Cause, CauseKind, FailedEvent, causes_of};
 use crate::cloudformation::{ApiError, DescribeEvents, Stack, StackEvent, StackStatus, Timestamp};
 use crate::event::Event;
+use crate::principal::named_principals;
 use crate::run::Intent;
 use crate::worker::{Stop, Worker};
 
@@ -37,6 +40,8 @@ pub(crate) struct Followed {
     pub(crate) failed: Vec<FailedEvent>,
     /// Logical ids of resources that were kept in a deletion.
     pub(crate) retained: Vec<String>,
+    /// Whether this run cancelled it.
+    pub(crate) cancelled: bool,
 }
 
 /// The stack is described every so many ticks, even if its events say nothing.
@@ -63,7 +68,8 @@ impl Worker<'_> {
             if root_at_rest || wants_cancel || tick % DESCRIBE_EVERY == DESCRIBE_EVERY - 1 {
                 let stack = self.describe(&watch.target.stack_id).await.map_err(|it| self.lost(&watch.target, &it))?;
                 if wants_cancel {
-                    cancelled = self.cancel(&stack).await;
+                    cancelled = true;
+                    watch.cancelled = self.cancel(&stack).await;
                 }
                 let at_rest = stack.status.is_terminal() && stack.status != StackStatus::REVIEW_IN_PROGRESS;
                 looks += u32::from(at_rest);
@@ -87,7 +93,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Cancels an update. Only `UPDATE_IN_PROGRESS` can be cancelled; anything else is waited for.
+    /// Cancels an update; whether it did. Only `UPDATE_IN_PROGRESS` can be cancelled; anything else is waited for.
     async fn cancel(&self, stack: &Stack) -> bool {
         if stack.status != StackStatus::UPDATE_IN_PROGRESS {
             if !stack.status.is_terminal() {
@@ -97,17 +103,17 @@ impl Worker<'_> {
                 );
                 self.note(message);
             }
-            return true;
+            return false;
         }
         let token = self.token("cancel");
         let cancelled = self
             .caller
             .call("CancelUpdateStack", || self.clients.cloudformation.cancel_update_stack(&stack.id, &token))
             .await;
-        if let Err(error) = cancelled {
+        if let Err(error) = &cancelled {
             self.note(format!("the update was not cancelled: {error}"));
         }
-        true
+        cancelled.is_ok()
     }
 
     /// The operation goes on in AWS, but it cannot be seen any more.
@@ -133,7 +139,11 @@ impl Worker<'_> {
 
     /// The causes of a failed operation, the root cause first, each with its construct.
     pub(crate) async fn causes(&self, followed: Followed) -> Vec<Cause> {
-        let Followed { stack, failed, .. } = followed;
+        let Followed { stack, failed, cancelled, .. } = followed;
+        if cancelled {
+            let message = format!("the update of `{}` was cancelled on request", stack.name);
+            return vec![Cause::new(CauseKind::Cancelled, message)];
+        }
         let mut causes = causes_of(failed);
         causes.extend(
             self.validations(DescribeEvents {
@@ -172,10 +182,29 @@ impl Worker<'_> {
     /// Adds the construct and takes out secrets.
     pub(crate) fn enrich(&self, cause: &mut Cause) {
         self.shared.secrets.scrub_in_place(&mut cause.message);
-        let id = cause.nested.first().or(cause.logical_id.as_ref());
-        let origin = id.and_then(|id| self.artifact.origins.get(id)).cloned();
-        cause.locate(origin.as_ref());
+        let id = cause.nested.first().or(cause.logical_id.as_ref()).cloned();
+        let id = id.as_deref();
+        let origin = id.and_then(|id| self.artifact.origins.get(id));
+        cause.locate(origin);
+        if cause.kind == CauseKind::InvalidPrincipal
+            && let Some(resource) = id.and_then(|id| self.artifact.template.pointer(&format!("/Resources/{id}")))
+        {
+            cause.help = named_principals_help(&self.shared.assembly, resource).or(cause.help.take());
+        }
     }
+}
+
+/// Names the principals that may be the ones that do not exist, and who makes them.
+fn named_principals_help(assembly: &Assembly, resource: &Value) -> Option<String> {
+    let named = named_principals(assembly, resource);
+    let told: Vec<String> = named
+        .iter()
+        .map(|it| match it.maker {
+            Some(maker) => format!("`{}`, which stack `{}` makes", it.arn, maker.display_name),
+            None => format!("`{}`, which no stack of this app makes", it.arn),
+        })
+        .collect();
+    (!told.is_empty()).then(|| format!("its policy names {}: check that it exists", told.join(", and ")))
 }
 
 /// What was seen of an operation so far.
@@ -189,6 +218,7 @@ struct Watch<'a> {
     root_status: Option<StackStatus>,
     failed: Vec<FailedEvent>,
     retained: Vec<String>,
+    cancelled: bool,
 }
 
 impl<'a> Watch<'a> {
@@ -206,6 +236,7 @@ impl<'a> Watch<'a> {
             root_status: None,
             failed: Vec::new(),
             retained: Vec::new(),
+            cancelled: false,
         }
     }
 
@@ -330,7 +361,7 @@ impl<'a> Watch<'a> {
     }
 
     fn into_followed(self, stack: Stack) -> Followed {
-        Followed { stack, failed: self.failed, retained: self.retained }
+        Followed { stack, failed: self.failed, retained: self.retained, cancelled: self.cancelled }
     }
 }
 

@@ -17,6 +17,7 @@ mod follow;
 pub mod memory;
 mod operate;
 pub mod plan;
+mod principal;
 mod redact;
 mod report;
 mod retry;

@@ -11,10 +11,11 @@ use crate::cloudformation::{
     ApiError, Clients, ContinueUpdateRollback, Environment, Output, Page, ResourceDrift, RollbackStack, Stack,
     StackResource,
 };
+use crate::desired::secret_outputs;
 use crate::engine::{Engine, RunError, RunOptions, Selection, Verb, select};
 use crate::event::OperationKind;
 use crate::follow::{Boundary, Target};
-use crate::redact::Secrets;
+use crate::redact::{MASK, Secrets};
 use crate::report::{Outcome, Summary};
 use crate::retry::{CallCounts, Caller};
 use crate::run::{Emitter, Events, Run};
@@ -65,7 +66,7 @@ pub struct StackState {
     pub updated: Option<Timestamp>,
     /// Whether deletion is refused.
     pub termination_protection: bool,
-    /// Its outputs.
+    /// Its outputs; secret ones are masked.
     pub outputs: Vec<Output>,
 }
 
@@ -120,8 +121,9 @@ impl Engine {
         let desk = self.desk(&stacks).await?;
         let reports = stacks.iter().map(|artifact| async {
             let found = desk.find(artifact).await;
+            let secret = secret_outputs(assembly, artifact);
             let (stack, problem) = match found {
-                Ok(stack) => (stack.map(StackState::from), None),
+                Ok(stack) => (stack.map(|it| StackState::new(it, &secret)), None),
                 Err(error) => (None, Some(Cause::from(&error))),
             };
             let record = self.store.load(&key(artifact))?;
@@ -333,8 +335,11 @@ impl Desk {
     }
 }
 
-impl From<Stack> for StackState {
-    fn from(stack: Stack) -> Self {
+impl StackState {
+    fn new(mut stack: Stack, secret_outputs: &BTreeSet<String>) -> Self {
+        for output in stack.outputs.iter_mut().filter(|it| secret_outputs.contains(&it.key)) {
+            output.value = MASK.to_owned();
+        }
         Self {
             stack_id: stack.id,
             status: stack.status,

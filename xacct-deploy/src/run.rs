@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use xacct_core::assembly::Assembly;
 
 use crate::cloudformation::{Clients, Environment, Output};
 use crate::event::Event;
@@ -174,6 +175,7 @@ impl Pace {
 /// What everything in a run shares.
 pub(crate) struct Shared {
     pub(crate) run: String,
+    pub(crate) assembly: Assembly,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) retry: RetryPolicy,
     pub(crate) pace: Pace,

@@ -1,5 +1,7 @@
 //! A scripted CloudFormation: each operation has a queue of answers, the last of which is given for ever, and every call is noted.
 
+#![expect(clippy::unwrap_used, reason = "a broken test double should fail the test")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -112,8 +114,9 @@ impl CloudFormation for Double {
             TemplateSource::Url(url) => url.clone(),
             TemplateSource::Previous => "previous".to_owned(),
         };
+        let parameters: Vec<_> = request.parameters.iter().filter_map(|it| it.value.as_deref()).collect();
         let details = format!(
-            "{:?} {template} {:?} on_failure={:?} role={:?} express={} disable_rollback={} drift={}",
+            "{:?} {template} {parameters:?} {:?} on_failure={:?} role={:?} express={} disable_rollback={} drift={}",
             request.kind,
             request.capabilities,
             request.on_stack_failure,

@@ -102,6 +102,7 @@ async fn cancel_cancels_an_update_once_and_tells_how_it_ended() {
         .on("DescribeStackEvents", [Answer::Events(Page { items: rolled_back, next_token: None })]);
     let played = interrupted(&stage, Duration::from_millis(1500), Intent::CancelUpdates).await;
     assert_eq!(stage.double.count("CancelUpdateStack"), 1);
+    assert_eq!(played.causes()[0].kind, CauseKind::Cancelled);
     let Outcome::Failed { status, .. } = played.outcome() else { panic!("{:?}", played.outcome()) };
     assert_eq!(status.as_deref(), Some("UPDATE_ROLLBACK_COMPLETE"));
     assert_eq!(*played.outcome_of("Second"), Outcome::HeldBack { because: vec!["App".into()] });

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use xacct_core::SourceLocation;
-use xacct_core::assembly::{Origin, StackArtifact};
-use xacct_deploy::cloudformation::{ApiError, ChangeSet, OperationEvent, Page, StackEvent};
+use xacct_core::assembly::{Input, Origin, StackArtifact};
+use xacct_deploy::cloudformation::{ApiError, ChangeSet, OperationEvent, Output, Page, StackEvent};
 use xacct_deploy::*;
 
 use crate::double::*;
@@ -301,4 +301,64 @@ async fn after_the_time_limit_the_operation_goes_on_without_us() {
     let (run, events) = stage.engine.deploy(&app(), &Selection::default(), StackOptions::default(), options);
     let played = play(run, events).await;
     assert_eq!(played.causes()[0].kind, CauseKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_output_is_masked_and_still_reaches_its_consumer() {
+    const SECRET: &str = "wJalrXUtnFEMI";
+    let stage = Stage::new();
+    let mut made = stack("CREATE_COMPLETE");
+    made.outputs = vec![Output { key: "Secret".into(), value: SECRET.into(), description: None, export_name: None }];
+    stage
+        .double
+        .on("DescribeStacks", [absent(), made.into(), absent(), stack("CREATE_COMPLETE").into()])
+        .goes_well("CREATE");
+    let mut assembly = app_with(|it| {
+        it.template["Outputs"] = json!({"Secret": {"Value": {"Fn::GetAtt": ["Key", "SecretAccessKey"]}}});
+    });
+    let mut consumer = StackArtifact::new("Consumer", environment(), template());
+    consumer.template["Parameters"] = json!({"Secret": {"Type": "String", "NoEcho": true}});
+    consumer.inputs.push(Input { parameter: "Secret".into(), from_stack: "App".into(), output: "Secret".into() });
+    assembly.stacks.push(consumer);
+    let played = stage.deploy(&assembly, StackOptions::default()).await;
+    assert!(matches!(played.outcome_of("Consumer"), Outcome::Deployed { .. }), "{:?}", played.outcome_of("Consumer"));
+    assert_eq!(played.outcome().outputs()[0].value, "****");
+    let told = serde_json::to_string(&played.events).unwrap();
+    assert!(!told.contains(SECRET), "{told}");
+    assert!(stage.double.called().join(" ").contains(SECRET), "the consumer needs the real value");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_principal_is_named_with_the_stack_that_makes_it() {
+    let stage = Stage::new();
+    stage
+        .double
+        .on("DescribeStacks", [absent(), stack("ROLLBACK_COMPLETE").into()])
+        .on("CreateChangeSet", [Answer::Nothing])
+        .on("DescribeChangeSet", [ready().into()])
+        .on("ExecuteChangeSet", [Answer::Nothing])
+        .on(
+            "DescribeStackEvents",
+            [events(vec![
+                root("ROLLBACK_COMPLETE", 20, None),
+                resource(
+                    "Key",
+                    "CREATE_FAILED",
+                    13,
+                    Some("Policy contains a statement with one or more invalid principals."),
+                ),
+            ])],
+        );
+    let mut assembly = app_with(|it| {
+        let role = "arn:aws:iam::111111111111:role/build";
+        it.template["Resources"]["Key"] = json!({"Type": "AWS::KMS::Key", "Properties": {"KeyPolicy": {
+            "Statement": [{"Effect": "Allow", "Principal": {"AWS": role}, "Action": "kms:*", "Resource": "*"}]}}});
+    });
+    let roles = json!({"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "build"}}}});
+    assembly.stacks.push(StackArtifact::new("Production", environment(), roles));
+    let only = Selection { stacks: Some(["App".to_owned()].into()), exclusively: true };
+    let (run, events) = stage.engine.deploy(&assembly, &only, StackOptions::default(), RunOptions::default());
+    let played = play(run, events).await;
+    let help = played.causes()[0].help.as_deref().unwrap();
+    assert!(help.contains("role/build") && help.contains("`Production`"), "{help}");
 }
