@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 pub use api::{Account, Answer};
 pub use emulator::{Emulator, localemu, ministack};
 pub use program::{Program, Run};
-pub use proxy::{Fault, FaultProxy, Seen};
+pub use proxy::{Fault, FaultProxy, Hold, Seen};
 pub use tool::{Tool, demanded, npm_packages, python_tool};
 
 /// CDK's command line and library, as the tests use them.

@@ -53,20 +53,22 @@ impl From<Output> for Run {
 }
 
 impl Program {
-    /// The main app, against this endpoint. Every account's profile is named by its id, and so is its access key, which is how the
-    /// emulators tell accounts apart.
+    /// The main app, against this endpoint, with accounts by alias. Every account's profile is named by its id, and so is its access key, which is
+    /// how the emulators tell accounts apart.
     ///
     /// # Panics
     /// If the app does not build, or no temporary folder can be had.
-    pub fn app(endpoint: &str, accounts: &[&str], region: &str) -> Self {
+    pub fn app(endpoint: &str, accounts: &[(&str, &str)], region: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let profiles = accounts.iter().map(|account| {
-            format!(
-                "[profile {account}]\naws_access_key_id = {account}\naws_secret_access_key = test\nregion = {region}\n"
-            )
-        });
-        fs::write(folder.path().join("aws-config"), profiles.collect::<String>())
-            .expect("the folder can be written to");
+        let (mut profiles, mut settings) = (String::new(), format!("region = \"{region}\"\n"));
+        for (alias, id) in accounts {
+            profiles.push_str(&format!(
+                "[profile {id}]\naws_access_key_id = {id}\naws_secret_access_key = test\nregion = {region}\n"
+            ));
+            settings.push_str(&format!("[accounts.{alias}]\nid = \"{id}\"\nprofile = \"{id}\"\n"));
+        }
+        fs::write(folder.path().join("aws-config"), profiles).expect("the folder can be written to");
+        fs::write(folder.path().join("xacct.toml"), settings).expect("the folder can be written to");
         Self { binary: app().to_owned(), folder, endpoint: endpoint.to_owned() }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,9 +44,19 @@ pub struct Seen {
     pub fault: Option<Fault>,
 }
 
+/// When a call that is held up stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Before it is done.
+    BeforeIt,
+    /// After it is done, before its answer goes back.
+    AfterIt,
+}
+
 #[derive(Debug, Default)]
 struct State {
     plan: Mutex<VecDeque<(String, Fault)>>,
+    hold: Mutex<Option<(usize, Hold, mpsc::Sender<String>)>>,
     log: Mutex<Vec<Seen>>,
 }
 
@@ -77,6 +87,14 @@ impl FaultProxy {
     pub fn inject(&self, action: &str, fault: Fault, times: usize) {
         let mut plan = lock(&self.state.plan);
         plan.extend(std::iter::repeat_n((action.to_owned(), fault), times));
+    }
+
+    /// Holds up the call after the next `skip` ones, for ever. Its name is received when it stops; nothing, if there is no such call before this
+    /// is called again or the proxy ends.
+    pub fn hold(&self, skip: usize, when: Hold) -> mpsc::Receiver<String> {
+        let (sender, receiver) = mpsc::channel();
+        *lock(&self.state.hold) = Some((skip, when, sender));
+        receiver
     }
 
     /// The faults that no call has met yet.
@@ -135,7 +153,11 @@ async fn forward(
         planned.and_then(|index| plan.remove(index)).map(|(_, fault)| fault)
     };
     let access_key_id = access_key_id(&parts);
-    lock(&state.log).push(Seen { action, access_key_id, fault });
+    let held = state.is_held();
+    lock(&state.log).push(Seen { action: action.clone(), access_key_id, fault });
+    if let Some((Hold::BeforeIt, told)) = &held {
+        return never(told, action).await;
+    }
 
     match fault {
         Some(Fault::Throttle) => {
@@ -153,10 +175,33 @@ async fn forward(
     let answer = client.request(Request::from_parts(parts, Full::new(body))).await.map_err(std::io::Error::other)?;
     let (parts, body) = answer.into_parts();
     let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+    if let Some((Hold::AfterIt, told)) = &held {
+        return never(told, action).await;
+    }
     if fault == Some(Fault::LoseReply) {
         return Err(std::io::Error::other("an injected loss of the reply"));
     }
     Ok(Response::from_parts(parts, Full::new(body)))
+}
+
+impl State {
+    /// Whether the call that arrives now is the one to hold up.
+    fn is_held(&self) -> Option<(Hold, mpsc::Sender<String>)> {
+        let mut hold = lock(&self.hold);
+        let (skip, when, told) = hold.take()?;
+        if skip == 0 {
+            return Some((when, told));
+        }
+        *hold = Some((skip - 1, when, told));
+        None
+    }
+}
+
+/// Tells that the call stops here, and stops.
+async fn never<T>(told: &mpsc::Sender<String>, action: String) -> T {
+    // If nobody listens any more, the test is over.
+    let _ = told.send(action);
+    std::future::pending().await
 }
 
 /// The call's name: a form field, a header, or for S3 what method, path and query say.

@@ -6,6 +6,8 @@ use xacct_core::{
     AccountId, App, Asset, CfnOutput, CfnOutputProps, Construct, Environment, Node, Region, Stack, StackProps,
 };
 
+use crate::api::{Account, Answer};
+
 /// Accounts of the sample.
 pub const TOOLS: &str = "111111111111";
 /// The other account of the sample.
@@ -30,6 +32,42 @@ pub fn app(value: &str) -> App {
     Asset::new(&tools, "Emulators", concat!(env!("CARGO_MANIFEST_DIR"), "/emulators"));
     CfnOutput::new(&tools, "Version", value, CfnOutputProps::new());
     app
+}
+
+/// Makes the bucket that assets go to, as `bootstrap` does.
+///
+/// # Panics
+/// If the emulator refuses.
+pub fn bootstrap(account: &Account, id: &str) {
+    let location = format!(
+        "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
+    );
+    let answer = account.rest("s3", "PUT", &asset_bucket(id), &[], &location);
+    assert!(answer.is_success(), "{answer:?}");
+}
+
+/// An asset that was uploaded once stays: removes all, so that the next deployment uploads again.
+///
+/// # Panics
+/// If the emulator refuses.
+pub fn forget_assets(account: &Account, id: &str) {
+    let bucket = asset_bucket(id);
+    for key in account.rest("s3", "GET", &format!("{bucket}?list-type=2"), &[], "").elements("Key") {
+        assert!(account.rest("s3", "DELETE", &format!("{bucket}/{key}"), &[], "").is_success());
+    }
+}
+
+/// How often the events of a stack say that an operation on the whole stack started: `CREATE_IN_PROGRESS` and its like.
+pub fn operations(events: &Answer, status: &str) -> usize {
+    let of_stack = |event: &&str| {
+        event.contains("<ResourceType>AWS::CloudFormation::Stack</ResourceType>")
+            && event.contains(&format!("<ResourceStatus>{status}</ResourceStatus>"))
+    };
+    events.body.split("<member>").filter(of_stack).count()
+}
+
+fn asset_bucket(account: &str) -> String {
+    format!("/cdk-hnb659fds-assets-{account}-{REGION}")
 }
 
 fn environment(account: &'static str) -> Environment {

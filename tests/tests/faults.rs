@@ -78,6 +78,47 @@ fn every_call_may_break_again_and_again() {
     });
 }
 
+#[test]
+fn a_failure_is_told_by_its_cause_whatever_breaks_on_the_way() {
+    let Some(world) = demanded(World::new()) else { return };
+    let taken =
+        json!({ "Type": "AWS::SSM::Parameter", "Properties": { "Name": "/taken", "Type": "String", "Value": "mine" } });
+    let put = json!({ "Name": "/taken", "Type": "String", "Value": "theirs" });
+    assert!(world.account(TOOLS).json("ssm", "AmazonSSM.PutParameter", &put).is_success());
+    let mut failing = world.versions[1].clone();
+    let tools = failing.stacks.iter_mut().find(|stack| stack.id == "Tools").unwrap();
+    tools.template["Resources"]["Taken"] = taken;
+    // The template is taken from the folder, where there is one.
+    let failing = failing.write(&world.folder.path().join("failing")).unwrap();
+
+    let engine = world.engine("a failure");
+    for (phase, status) in [(Phase::Create, "ROLLBACK_COMPLETE"), (Phase::Update, "UPDATE_ROLLBACK_COMPLETE")] {
+        if phase == Phase::Update {
+            world.cloudformation(TOOLS, "DeleteStack", &[("StackName", "Tools")]);
+            let (summary, _) = run(&engine, Phase::Create, &world.versions);
+            assert!(summary.is_success(), "{summary:?}");
+        }
+        for action in
+            ["CreateChangeSet", "DescribeChangeSet", "ExecuteChangeSet", "DescribeStacks", "DescribeStackEvents"]
+        {
+            for fault in FAULTS {
+                world.proxy.inject(action, fault, 1);
+            }
+        }
+        let (summary, events) = run(&engine, Phase::Update, &[failing.clone(), failing.clone()]);
+        world.proxy.clear();
+        let Outcome::Failed { status: reached, causes } = &summary.stacks["Tools"] else {
+            panic!("{phase:?}: {summary:?}")
+        };
+        assert_eq!(reached.as_deref(), Some(status), "{summary:?}");
+        let first = format!("{:?}", causes[0]);
+        assert!(first.contains("Taken") && first.contains("already exists"), "{phase:?}: {first}\n{events:?}");
+        assert!(summary.stacks["Production"].is_success(), "{summary:?}");
+        let now = world.cloudformation(TOOLS, "DescribeStacks", &[("StackName", "Tools")]).element("StackStatus");
+        assert_eq!(now.as_deref(), Some(status));
+    }
+}
+
 /// Two accounts, reached through the proxy, and the sample's two versions.
 struct World {
     emulator: Emulator,
@@ -97,12 +138,7 @@ impl World {
         });
         let world = Self { emulator, proxy, versions, folder };
         for account in [PRODUCTION, TOOLS] {
-            let location = format!(
-                "<CreateBucketConfiguration><LocationConstraint>{REGION}</LocationConstraint></CreateBucketConfiguration>"
-            );
-            let bucket = format!("/cdk-hnb659fds-assets-{account}-{REGION}");
-            let answer = world.account(account).rest("s3", "PUT", &bucket, &[], &location);
-            assert!(answer.is_success(), "{answer:?}");
+            sample::bootstrap(&world.account(account), account);
         }
         Ok(world)
     }
@@ -155,7 +191,7 @@ impl World {
             self.check(phase, &summary, &context);
             self.check_told(&events, &context);
         }
-        self.forget_assets();
+        sample::forget_assets(&self.account(TOOLS), TOOLS);
     }
 
     /// The state that a phase must end in, read past the proxy.
@@ -196,13 +232,7 @@ impl World {
     /// One creation, at most one update, no leftovers.
     fn check_stack(&self, account: &str, stack: &str, phase: Phase, context: &str) {
         let events = self.cloudformation(account, "DescribeStackEvents", &[("StackName", stack)]);
-        let started = |status: &str| {
-            let of_stack = |event: &&str| {
-                event.contains("<ResourceType>AWS::CloudFormation::Stack</ResourceType>")
-                    && event.contains(&format!("<ResourceStatus>{status}</ResourceStatus>"))
-            };
-            events.body.split("<member>").filter(of_stack).count()
-        };
+        let started = |status: &str| sample::operations(&events, status);
         assert_eq!(started("CREATE_IN_PROGRESS"), 1, "{context}: {}", events.body);
         assert_eq!(started("UPDATE_IN_PROGRESS"), usize::from(phase != Phase::Create), "{context}: {}", events.body);
         let change_sets = self.cloudformation(account, "ListChangeSets", &[("StackName", stack)]);
@@ -222,15 +252,6 @@ impl World {
             .collect();
         for seen in self.proxy.broken() {
             assert!(told.contains(seen.as_str()), "{context}: the user was not told that {seen} failed: {events:?}");
-        }
-    }
-
-    /// Uploaded once, an asset stays: remove it, so that the next scenario uploads again.
-    fn forget_assets(&self) {
-        let account = self.account(TOOLS);
-        let bucket = format!("/cdk-hnb659fds-assets-{TOOLS}-{REGION}");
-        for key in account.rest("s3", "GET", &format!("{bucket}?list-type=2"), &[], "").elements("Key") {
-            assert!(account.rest("s3", "DELETE", &format!("{bucket}/{key}"), &[], "").is_success());
         }
     }
 

@@ -56,6 +56,8 @@ pub struct StackArtifact {
     pub parameters: BTreeMap<String, String>,
     /// Whether the stack is protected from being deleted.
     pub termination_protection: bool,
+    /// The role that CloudFormation deploys the stack with.
+    pub execution_role: Option<String>,
     /// The ids of the stacks that come before, each with the reason.
     pub dependencies: Vec<Dependency>,
     /// Parameters that are filled from outputs of other stacks.
@@ -225,6 +227,7 @@ impl StackArtifact {
             tags: BTreeMap::new(),
             parameters: BTreeMap::new(),
             termination_protection: false,
+            execution_role: None,
             dependencies: Vec::new(),
             inputs: Vec::new(),
             assets: Vec::new(),

@@ -23,6 +23,7 @@ pub mod asset;
 pub mod diagnostic;
 pub mod element;
 pub mod environment;
+mod execution;
 pub mod grant;
 pub mod intrinsics;
 pub mod name;

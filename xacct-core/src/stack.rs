@@ -22,6 +22,7 @@ pub struct StackProps {
     description: Option<String>,
     termination_protection: bool,
     tags: BTreeMap<String, String>,
+    execution_role: Option<String>,
 }
 
 impl StackProps {
@@ -48,6 +49,14 @@ impl StackProps {
     #[must_use]
     pub fn termination_protection(mut self, on: bool) -> Self {
         self.termination_protection = on;
+        self
+    }
+
+    /// The ARN of the role that CloudFormation deploys the stack with. Default: the one that the account's bootstrap has, or
+    /// whoever deploys. [`Node::grant_execution`] makes one that may do no more than the stack needs.
+    #[must_use]
+    pub fn execution_role(mut self, arn: impl Into<String>) -> Self {
+        self.execution_role = Some(arn.into());
         self
     }
 
@@ -80,6 +89,10 @@ impl StackData {
 
     pub(crate) fn termination_protection(&self) -> bool {
         self.props.termination_protection
+    }
+
+    pub(crate) fn execution_role(&self) -> Option<&str> {
+        self.props.execution_role.as_deref()
     }
 
     pub(crate) fn tags(&self) -> &BTreeMap<String, String> {

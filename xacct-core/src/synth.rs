@@ -98,6 +98,7 @@ fn artifact(tree: &Tree, id: NodeId, drafts: &BTreeMap<NodeId, Draft>) -> StackA
         tags: data.tags().clone(),
         parameters: BTreeMap::new(),
         termination_protection: data.termination_protection(),
+        execution_role: data.execution_role().map(str::to_owned),
         dependencies: draft
             .edges
             .iter()

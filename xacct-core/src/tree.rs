@@ -15,6 +15,7 @@ use crate::assertion::Assertion;
 use crate::diagnostic::{Diagnostic, SourceLocation};
 use crate::element::{Condition, Mapping, Output, Parameter};
 use crate::environment::Environment;
+use crate::execution::Execution;
 use crate::grant::StoredGrant;
 use crate::policy::{PolicySlot, Statement};
 use crate::reference::ReferenceStrategy;
@@ -316,6 +317,7 @@ pub(crate) struct Tree {
     pub(crate) grants: Vec<StoredGrant>,
     pub(crate) assertions: Vec<Assertion>,
     pub(crate) aspects: Vec<Aspect>,
+    pub(crate) executions: Vec<Execution>,
     pub(crate) silenced: Vec<Silence>,
     pub(crate) reference_strategy: ReferenceStrategy,
     pub(crate) validate: bool,
@@ -332,6 +334,7 @@ impl Tree {
             grants: Vec::new(),
             assertions: Vec::new(),
             aspects: Vec::new(),
+            executions: Vec::new(),
             silenced: Vec::new(),
             reference_strategy: ReferenceStrategy::Parameter,
             validate: true,

@@ -452,7 +452,7 @@ impl Deployment<'_> {
             parameters,
             tags: worker.artifact.tags.clone(),
             capabilities: self.desired.capabilities(),
-            role_arn: worker.clients.execution_role.clone(),
+            role_arn: worker.execution_role(),
             notification_arns: Vec::new(),
             client_token: token.clone(),
             description: None,

@@ -422,7 +422,7 @@ impl Worker<'_> {
         let request = RollbackStack {
             stack: stack.id.clone(),
             client_token: worker.token("rollback"),
-            role_arn: worker.clients.execution_role.clone(),
+            role_arn: worker.execution_role(),
         };
         self.record_rollback(record, OperationKind::Rollback, &request.client_token, stack)?;
         let call = || worker.clients.cloudformation.rollback_stack(&request);
@@ -443,7 +443,7 @@ impl Worker<'_> {
             stack: stack.id.clone(),
             client_token: worker.token("continue"),
             resources_to_skip: skip.to_vec(),
-            role_arn: worker.clients.execution_role.clone(),
+            role_arn: worker.execution_role(),
         };
         self.record_rollback(record, OperationKind::ContinueRollback, &request.client_token, stack)?;
         let call = || worker.clients.cloudformation.continue_update_rollback(&request);

@@ -177,12 +177,17 @@ impl<'a> Worker<'a> {
         self.follow_delete(record, &stack.id, token).await
     }
 
+    /// The role that CloudFormation works with: the stack's own, else the account's.
+    pub(crate) fn execution_role(&self) -> Option<String> {
+        self.artifact.execution_role.clone().or_else(|| self.clients.execution_role.clone())
+    }
+
     pub(crate) async fn send_delete(&self, stack_id: &str, token: &str, retain: &[String]) -> Result<(), Stop> {
         let request = DeleteStack {
             stack: stack_id.to_owned(),
             client_token: token.to_owned(),
             retain_resources: retain.to_vec(),
-            role_arn: self.clients.execution_role.clone(),
+            role_arn: self.execution_role(),
         };
         let call = || self.clients.cloudformation.delete_stack(&request);
         match self.caller.call("DeleteStack", call).await {

@@ -55,6 +55,8 @@ pub(super) struct Properties {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) termination_protection: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cloud_formation_execution_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) validate_on_synth: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) file: Option<String>,

@@ -85,6 +85,7 @@ fn stack(
         tags: properties.tags.clone(),
         parameters: properties.parameters.clone(),
         termination_protection: properties.termination_protection.unwrap_or(false),
+        execution_role: properties.cloud_formation_execution_role_arn.as_deref().map(|it| fill(it, &environment)),
         dependencies: known.map_or(dependencies, |it| it.dependencies.clone()),
         inputs: known.map(|it| it.inputs.clone()).unwrap_or_default(),
         assets,
@@ -103,24 +104,25 @@ fn file_assets(manifest: &AssetManifest, environment: &Environment) -> Vec<FileA
     let mut assets = Vec::new();
     for (hash, file) in &manifest.files {
         for destination in file.destinations.values() {
-            // CDK lists the template itself as an asset; its bucket name may hold pseudo parameters.
-            let fill = |text: &str| {
-                text.replace("${AWS::AccountId}", environment.account.as_str())
-                    .replace("${AWS::Region}", environment.region.as_str())
-                    .replace("${AWS::Partition}", environment.region.partition())
-            };
             assets.push(FileAsset {
                 hash: hash.clone(),
                 display_name: file.display_name.clone().unwrap_or_else(|| hash.clone()),
                 path: PathBuf::from(&file.source.path),
                 packaging: file.source.packaging,
-                bucket: fill(&destination.bucket_name),
-                key: fill(&destination.object_key),
+                bucket: fill(&destination.bucket_name, environment),
+                key: fill(&destination.object_key, environment),
                 environment: environment.clone(),
             });
         }
     }
     assets
+}
+
+/// CDK leaves pseudo parameters in the names of buckets and roles.
+fn fill(text: &str, environment: &Environment) -> String {
+    text.replace("${AWS::AccountId}", environment.account.as_str())
+        .replace("${AWS::Region}", environment.region.as_str())
+        .replace("${AWS::Partition}", environment.region.partition())
 }
 
 fn environment_of(text: &str) -> Option<Environment> {

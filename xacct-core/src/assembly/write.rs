@@ -90,6 +90,7 @@ fn stack_artifact(stack: &StackArtifact, dependencies: Vec<String>) -> Artifact 
             parameters: stack.parameters.clone(),
             tags: stack.tags.clone(),
             termination_protection: Some(stack.termination_protection),
+            cloud_formation_execution_role_arn: stack.execution_role.clone(),
             validate_on_synth: Some(false),
             file: None,
         },

@@ -82,7 +82,8 @@ pub(super) struct Context<'t> {
 impl<'t> Context<'t> {
     pub(super) fn new(tree: &'t Tree) -> Self {
         let mut diagnostics = tree.diagnostics.clone();
-        let policies = grant::realize(tree, &mut diagnostics);
+        let mut policies = grant::realize(tree, &mut diagnostics);
+        crate::execution::realize(tree, &mut policies, &mut diagnostics);
         let mut context = Self {
             tree,
             policies,

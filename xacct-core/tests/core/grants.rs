@@ -142,3 +142,37 @@ fn whoever_uses_a_role_waits_for_its_policy_unless_the_policy_needs_it() {
     assert_eq!(of(&user)["DependsOn"], json!([policy]));
     assert_eq!(of(&needed).get("DependsOn"), None);
 }
+
+#[test]
+fn an_execution_role_may_do_what_its_stack_needs_and_no_more() {
+    let app = App::new();
+    let roles = stack(&app, "Roles", B);
+    let cloudformation = Principal::service("cloudformation.amazonaws.com");
+    let execution = Role::new(&roles, "Execution", cloudformation, Some("deploy-production"));
+    let arn = "arn:aws:iam::222222222222:role/deploy-production";
+    let props = xacct_core::StackProps::new().execution_role(arn);
+    let production = xacct_core::Stack::new(&app, "Production", crate::support::environment(B), props);
+    production.add_dependency(&roles);
+    execution.node().grant_execution(&production);
+    xacct_core::Node::new_resource(&production, "Queue", "AWS::SQS::Queue", Default::default());
+    let build = Role::new(&production, "Build", service(), Some("build"));
+    let rule = crate::support::props([("RoleArn", build.arn().into_expr())]);
+    xacct_core::Node::new_resource(&production, "Rule", "AWS::Events::Rule", rule);
+    let project = crate::support::props([("ServiceRole", build.arn().into_expr())]);
+    xacct_core::Node::new_resource(&production, "Project", "AWS::CodeBuild::Project", project);
+    app.skip_validation();
+
+    let assembly = app.synth().unwrap();
+    assert_eq!(assembly.stack("Production").unwrap().execution_role.as_deref(), Some(arn));
+    let document = &only(&assembly, "Roles", "AWS::IAM::Policy")["Properties"]["PolicyDocument"]["Statement"];
+    let actions: Vec<&str> =
+        document[0]["Action"].as_array().into_iter().flatten().filter_map(|it| it.as_str()).collect();
+    assert!(actions.contains(&"sqs:CreateQueue") && actions.contains(&"iam:CreateRole"), "{document:#}");
+    assert!(!actions.iter().any(|it| it.starts_with("s3:") || *it == "sqs:SendMessage"), "{document:#}");
+    assert_eq!(
+        document[1]["Resource"],
+        json!(["arn:aws:iam::222222222222:role/Production-*", "arn:aws:iam::222222222222:role/build"])
+    );
+    let warning = assembly.warnings.iter().find(|it| it.rule == "execution-role").unwrap();
+    assert!(warning.message.contains("`AWS::CodeBuild::Project`"), "{warning}");
+}
