@@ -55,7 +55,7 @@ pub fn localemu(accounts: &[&str]) -> Result<Emulator, String> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     drop(listener);
-    let mut command = python(&tool, "localemu_loopback.py");
+    let mut command = python(&tool, "localemu_accounts.py");
     command.envs([
         ("GATEWAY_LISTEN", address.to_string().as_str()),
         ("ROOT_ACCESS_KEYS", &accounts.join(",")),
