@@ -1,2 +1,5 @@
 //! The command line of the cross-account pipeline.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    xacct_cli::run(app::define)
+}

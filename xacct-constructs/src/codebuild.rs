@@ -15,7 +15,7 @@ use crate::cfn::codebuild::project::{
 use crate::cfn::codebuild::{CfnProject, CfnProjectProps};
 use crate::cfn::kind;
 use crate::codecommit::Repository;
-use crate::iam::{Role, RoleProps};
+use crate::iam::{AttachedPolicy, Role, RoleProps};
 use crate::kms::Key;
 use crate::logs::{LogGroup, LogGroupProps, RetentionDays};
 use crate::naming::{self, NameRule};
@@ -142,6 +142,7 @@ pub struct ProjectProps {
     project_name: Option<String>,
     description: Option<String>,
     role: Option<Role>,
+    managed_policies: Vec<AttachedPolicy>,
     build_spec: Option<BuildSpec>,
     image: Option<String>,
     compute_type: ComputeType,
@@ -179,6 +180,13 @@ impl ProjectProps {
     #[must_use]
     pub fn role(mut self, role: &Role) -> Self {
         self.role = Some(role.clone());
+        self
+    }
+
+    /// Attaches a managed policy to the role that the project makes. Default: none.
+    #[must_use]
+    pub fn managed_policy(mut self, policy: impl Into<AttachedPolicy>) -> Self {
+        self.managed_policies.push(policy.into());
         self
     }
 
@@ -271,7 +279,7 @@ impl Project {
         let name = props.project_name.clone().unwrap_or_else(|| naming::generated(&node, 150));
         let role = match &props.role {
             Some(role) => role.clone(),
-            None => service_role(&node, &name),
+            None => service_role(&node, &name, &props.managed_policies),
         };
         let log_group = match &props.log_group {
             Some(log_group) => log_group.clone(),
@@ -354,9 +362,9 @@ fn arn(Environment { account, region }: &Environment, name: &str) -> String {
 
 /// A role that CodeBuild may take on for this one project, and that may write this project's reports.
 #[track_caller]
-fn service_role(node: &Node, name: &str) -> Role {
+fn service_role(node: &Node, name: &str, policies: &[AttachedPolicy]) -> Role {
     let mut trusted = Principal::service("codebuild.amazonaws.com");
-    let mut props = RoleProps::new();
+    let mut props = policies.iter().fold(RoleProps::new(), |props, policy| props.managed_policy(policy.clone()));
     if let Some(environment) = node.environment() {
         trusted = trusted.when("StringEquals", "aws:SourceAccount", [environment.account.as_str()]).when(
             "ArnEquals",

@@ -7,6 +7,8 @@
 pub mod cfn;
 pub mod codebuild;
 pub mod codecommit;
+pub mod codepipeline;
+pub mod cross_account_pipeline;
 pub mod events;
 pub mod iam;
 pub mod kms;

@@ -15,9 +15,14 @@ impl NameRule {
     /// Reports a name that AWS would refuse, at the caller's place.
     #[track_caller]
     pub(crate) fn check(&self, node: &Node, name: &str) {
-        if let Some(problem) = self.problem(name) {
-            report(node, self.what, name, &problem, &self.help());
+        if let Some(diagnostic) = self.diagnostic(name) {
+            node.report(diagnostic);
         }
+    }
+
+    /// What is wrong with a name that AWS would refuse.
+    pub(crate) fn diagnostic(&self, name: &str) -> Option<Diagnostic> {
+        Some(refused(self.what, name, &self.problem(name)?, &self.help()))
     }
 
     fn problem(&self, name: &str) -> Option<String> {
@@ -41,7 +46,11 @@ impl NameRule {
 /// Reports that a name is refused.
 #[track_caller]
 pub(crate) fn report(node: &Node, what: &str, name: &str, problem: &str, help: &str) {
-    node.report(Diagnostic::error("invalid-name", format!("`{name}` cannot be {what}: {problem}")).help(help));
+    node.report(refused(what, name, problem, help));
+}
+
+fn refused(what: &str, name: &str, problem: &str, help: &str) -> Diagnostic {
+    Diagnostic::error("invalid-name", format!("`{name}` cannot be {what}: {problem}")).help(help)
 }
 
 /// The ids below the stack, down to the construct's own.
