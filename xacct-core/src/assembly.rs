@@ -212,6 +212,9 @@ impl Assembly {
     }
 }
 
+/// The largest template, in bytes, that a call to CloudFormation takes; a larger one goes through S3.
+pub const INLINE_LIMIT: usize = 51_200;
+
 impl StackArtifact {
     /// A stack with nothing but an empty template: for tools that make assemblies of their own.
     pub fn new(id: impl Into<String>, environment: Environment, template: serde_json::Value) -> Self {
@@ -235,9 +238,16 @@ impl StackArtifact {
         }
     }
 
-    /// The template as it is written and uploaded: the same bytes for the same template.
+    /// The template as it is written and uploaded: the same bytes for the same template. It is indented, unless only the
+    /// short form is small enough to go without a bucket.
     pub fn template_text(&self) -> String {
         let mut text = serde_json::to_string_pretty(&self.template).unwrap_or_default();
+        if text.len() >= INLINE_LIMIT {
+            let short = serde_json::to_string(&self.template).unwrap_or_default();
+            if short.len() < INLINE_LIMIT {
+                text = short;
+            }
+        }
         text.push('\n');
         text
     }

@@ -13,7 +13,7 @@ use crate::redact::{MASK, Secrets};
 use crate::template_diff::mentions;
 
 /// The longest template that is sent in the request itself.
-pub(crate) const INLINE_LIMIT: usize = 51_200;
+pub(crate) use xacct_core::assembly::INLINE_LIMIT;
 
 /// What a stack should become.
 pub(crate) struct Desired<'a> {

@@ -120,3 +120,24 @@ fn the_smallest_assembly_of_cdk_is_read() {
     let assembly = Assembly::read(out.path()).unwrap();
     assert_eq!(assembly.stacks[0].stack_name, "S");
 }
+
+#[test]
+fn a_template_is_indented_unless_that_alone_would_make_it_too_long_for_a_call() {
+    let text = |queues: usize| {
+        let app = App::new();
+        let tools = stack(&app, "Tools", A);
+        for index in 0..queues {
+            Node::new_resource(
+                &tools,
+                &format!("Queue{index}"),
+                "AWS::SQS::Queue",
+                props([("DelaySeconds", 1.into())]),
+            );
+        }
+        app.synth().unwrap().stacks[0].template_text()
+    };
+    let limit = xacct_core::assembly::INLINE_LIMIT;
+    assert!(text(1).starts_with("{\n  \"Resources\""));
+    let short = text(450);
+    assert!(short.len() <= limit && short.starts_with("{\"Resources\""), "{}", short.len());
+}
