@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -140,10 +142,40 @@ pub(crate) enum Verb {
     Synth(SynthArgs),
     /// List the stacks in the order of their deployment
     Ls(LsArgs),
+    /// Prove that every access the design needs is allowed, and find broken rules and who else gets in
+    Check(CheckArgs),
+    /// Show who may do something, or every access that the design needs
+    Access(AccessArgs),
+    /// Show what a deployment would change, and who may do more afterwards
+    Diff(DiffArgs),
+    /// Deploy stacks to all their accounts, in the order of their dependencies
+    Deploy(DeployArgs),
+    /// Delete stacks, in the reverse order
+    Destroy(DestroyArgs),
+    /// Make what accounts need before the first deployment: a bucket for assets
+    Bootstrap(BootstrapArgs),
+    /// Show every effective setting and where it came from, and check tools and accounts
+    Doctor(DoctorArgs),
+    /// Explain a rule, or a kind of failure
+    Explain(ExplainArgs),
+    /// Start a new app in a folder of its own
+    Init(InitArgs),
+    /// Show how stacks are now
+    Status(StatusArgs),
+    /// Show what happened to stacks, and follow what goes on
+    Logs(LogsArgs),
+    /// Cancel the updates that run on stacks
+    Cancel(CancelArgs),
+    /// Roll back stacks that stand still after a failure, and continue rollbacks that failed
+    Rollback(RollbackArgs),
+    /// Find out what was changed by hand
+    Drift(DriftArgs),
+    /// Take over resources that exist already
+    Import(ImportArgs),
+    /// Print the outputs of stacks
+    Outputs(OutputsArgs),
     /// Draw which stack comes before which
     Graph(GraphArgs),
-    /// Show every effective setting and where it came from
-    Doctor,
     /// Print a script that completes this command line in a shell
     Completions {
         /// The shell
@@ -182,6 +214,233 @@ pub(crate) enum GraphFormat {
     Dot,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// Write the findings to a file too, as SARIF, which code hosts and editors show
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sarif: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// The action, such as s3:GetObject
+    pub(crate) action: Option<String>,
+    /// The resource: the path of its construct, such as Tools/Artifacts
+    pub(crate) resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// End with exit code 2 if there are differences
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// Leave out the stacks that these depend on
+    #[arg(long, short = 'e')]
+    pub(crate) exclusively: bool,
+    /// When to ask before anything is written
+    #[arg(long, value_name = "WHEN", default_value = "any", env = "XACCT_REQUIRE_APPROVAL", hide_env = true)]
+    pub(crate) require_approval: RequireApproval,
+    /// Agree to losing the data of a resource that is replaced or removed, by the path of its construct
+    #[arg(long, value_name = "PATH")]
+    pub(crate) allow_replace: Vec<String>,
+    /// Make change sets, show them, and remove them again
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not wait until resources are ready: for development
+    #[arg(long)]
+    pub(crate) express: bool,
+    /// Keep what was made when something fails
+    #[arg(long)]
+    pub(crate) no_rollback: bool,
+    /// Undo changes that were made by hand, too
+    #[arg(long)]
+    pub(crate) revert_drift: bool,
+    /// Write the outputs of all stacks to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) outputs_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+/// How a run goes about its work.
+#[derive(Debug, Args)]
+pub(crate) struct Running {
+    /// How many stacks are worked on at the same time
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one)]
+    pub(crate) concurrency: usize,
+    /// What a failure means for stacks that do not depend on it: start no more, or finish them
+    #[arg(long, value_name = "WHAT", default_value = "finish-wave")]
+    pub(crate) on_failure: OnFailure,
+    /// How long one operation may take, such as 90s, 30m or 2h; after that it is left to AWS
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RequireApproval {
+    /// Not at all
+    Never,
+    /// If somebody may do more afterwards, or data is lost
+    Broadening,
+    /// If anything changes
+    Any,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// Start nothing more
+    Stop,
+    /// Go on with stacks that do not depend on what failed
+    FinishWave,
+}
+
+/// What to work with.
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    /// Work with a CloudFormation in memory instead of AWS: no account is needed
+    #[arg(long, env = "XACCT_LOCAL", hide_env = true, value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) local: bool,
+    /// Where the state of the local CloudFormation is kept [default: .xacct/local.json]
+    #[arg(long, value_name = "FILE", requires = "local")]
+    pub(crate) local_state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// Leave out the stacks that depend on these
+    #[arg(long, short = 'e')]
+    pub(crate) exclusively: bool,
+    /// Turn termination protection off first
+    #[arg(long)]
+    pub(crate) remove_protection: bool,
+    /// Delete a stack even if resources in it cannot be deleted, and leave those
+    #[arg(long)]
+    pub(crate) keep_what_fails: bool,
+    #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BootstrapArgs {
+    #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Do not look into the accounts
+    #[arg(long)]
+    pub(crate) offline: bool,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The name that a finding shows, such as duplicate-id; without one, all are listed
+    pub(crate) rule: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The folder to make
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// Follow what runs to its end
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// Logical id of a resource to leave as it is, when a rollback that failed is continued
+    #[arg(long, value_name = "LOGICAL_ID")]
+    pub(crate) skip: Vec<String>,
+    #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DriftArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    /// End with exit code 2 if there is drift
+    #[arg(long)]
+    pub(crate) exit_code: bool,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The stack that takes the resources over
+    #[arg(value_name = "STACK")]
+    pub(crate) stack: String,
+    /// Which resource is which: its construct's path or logical id, and the identifiers that it has in AWS
+    #[arg(value_name = "PATH:KEY=VALUE[,KEY=VALUE]", required = true, value_parser = identified)]
+    pub(crate) resources: Vec<(String, BTreeMap<String, String>)>,
+    #[command(flatten)]
+    pub(crate) running: Running,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutputsArgs {
+    #[command(flatten)]
+    pub(crate) stacks: Stacks,
+    #[command(flatten)]
+    pub(crate) local: Local,
+}
+
 /// Which stacks.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Stacks {
@@ -207,4 +466,28 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() && !value.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".to_owned()),
     }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|it| *it > 0).ok_or_else(|| "give a number from 1".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let error = || "write it as a number with `s`, `m` or `h`, such as 30m".to_owned();
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(error()),
+    };
+    let number: u64 = number.parse().map_err(|_| error())?;
+    Ok(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+fn identified(text: &str) -> Result<(String, BTreeMap<String, String>), String> {
+    let error = || "write it as PATH:KEY=VALUE, such as Tools/Bucket:BucketName=my-bucket".to_owned();
+    let (resource, identifiers) = text.split_once(':').ok_or_else(error)?;
+    let identifiers: Result<BTreeMap<_, _>, String> = identifiers.split(',').map(pair).collect();
+    Ok((resource.to_owned(), identifiers.map_err(|_| error())?))
 }

@@ -19,15 +19,23 @@
 //! That program has `synth`, `ls`, `deploy` and all the other verbs, reads `xacct.toml`, and follows the rules of a
 //! good citizen: data to standard output and the rest to standard error, exit codes that mean something, JSON on demand.
 
+mod approval;
 mod args;
+mod cloud;
 mod config;
 mod exit;
+mod explanations;
+mod failed;
+mod follow;
+mod interrupt;
+mod plan_report;
 mod problem;
 mod report;
 mod select;
 mod session;
 mod terminal;
 mod verbs;
+mod view;
 
 use std::process::ExitCode;
 

@@ -35,7 +35,7 @@ fn unknown(assembly: &Assembly, pattern: &str) -> Problem {
 }
 
 /// Whether the whole name fits the pattern: `*` stands for any characters, `?` for one.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);

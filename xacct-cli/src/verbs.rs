@@ -1,13 +1,28 @@
 //! What each verb does.
 
+mod access;
+mod bootstrap;
+mod cancel;
+mod check;
+mod deploy;
+mod destroy;
+mod diff;
 mod doctor;
+mod drift;
+mod explain;
 mod graph;
+mod import;
+mod init;
+mod logs;
 mod ls;
+mod outputs;
+mod rollback;
+mod status;
 mod synth;
 
 use crate::args::Verb;
 use crate::exit::Exit;
-use crate::problem::Failure;
+use crate::problem::{Failure, Problem};
 use crate::session::Session;
 
 pub(crate) fn run(session: &Session<'_>, verb: Verb) -> Result<Exit, Failure> {
@@ -15,8 +30,42 @@ pub(crate) fn run(session: &Session<'_>, verb: Verb) -> Result<Exit, Failure> {
         Verb::Synth(args) => synth::run(session, &args),
         Verb::Ls(args) => ls::run(session, &args),
         Verb::Graph(args) => graph::run(session, &args),
-        Verb::Doctor => doctor::run(session),
+        Verb::Check(args) => check::run(session, &args),
+        Verb::Access(args) => access::run(session, &args),
+        Verb::Diff(args) => wait(diff::run(session, &args)),
+        Verb::Deploy(args) => wait(deploy::run(session, &args)),
+        Verb::Destroy(args) => wait(destroy::run(session, &args)),
+        Verb::Bootstrap(args) => wait(bootstrap::run(session, &args)),
+        Verb::Doctor(args) => wait(doctor::run(session, &args)),
+        Verb::Status(args) => wait(status::run(session, &args)),
+        Verb::Logs(args) => wait(logs::run(session, &args)),
+        Verb::Cancel(args) => wait(cancel::run(session, &args)),
+        Verb::Rollback(args) => wait(rollback::run(session, &args)),
+        Verb::Drift(args) => wait(drift::run(session, &args)),
+        Verb::Import(args) => wait(import::run(session, &args)),
+        Verb::Outputs(args) => wait(outputs::run(session, &args)),
+        Verb::Explain(args) => explain::run(session, &args),
+        Verb::Init(args) => init::run(session, &args),
         // Needs no session.
         Verb::Completions { .. } => Ok(Exit::Done),
     }
+}
+
+/// Runs a verb that talks to accounts. The others do without the cost of a runtime.
+fn wait(verb: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(verb);
+            // An upload that was given up must not hold the program back.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Failure::new(Exit::Internal, Problem::error(format!("cannot start: {error}")))),
+    }
+}
+
+/// `1 stack`, `2 stacks`.
+pub(crate) fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

@@ -1,12 +1,45 @@
-//! `doctor`: every effective setting and where it came from.
+//! `doctor`: every effective setting and where it came from, and whether everything that a deployment needs is there.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
+use xacct_deploy::Environment;
+use xacct_deploy::asset::bucket_name;
 
+use crate::args::DoctorArgs;
+use crate::cloud::Cloud;
 use crate::exit::Exit;
 use crate::problem::Failure;
-use crate::session::Session;
+use crate::session::{Session, invocation};
 
-pub(crate) fn run(session: &Session<'_>) -> Result<Exit, Failure> {
+pub(crate) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<Exit, Failure> {
+    tell_settings(session)?;
+    for (tool, what_for) in [("cargo", "to build the app"), ("aws", "for `aws sso login`; not needed to deploy")] {
+        let check = match version_of(tool) {
+            Some(version) => Check { name: tool.to_owned(), state: State::Good, text: version },
+            None => Check { name: tool.to_owned(), state: State::Odd, text: format!("not found ({what_for})") },
+        };
+        check.tell(session)?;
+    }
+    if args.offline {
+        return Ok(Exit::Done);
+    }
+    let cloud = Cloud::new(session, &args.local)?;
+    let mut exit = Exit::Done;
+    for (alias, environment) in environments(session) {
+        for check in look(&cloud, &alias, &environment).await {
+            if check.state == State::Bad {
+                exit = Exit::Credentials;
+            }
+            check.tell(session)?;
+        }
+    }
+    cloud.keep()?;
+    Ok(exit)
+}
+
+fn tell_settings(session: &Session<'_>) -> Result<(), Failure> {
     let terminal = &session.terminal;
     let settings = settings(session);
     let name_width = settings.iter().map(|it| it.0.chars().count()).max().unwrap_or_default();
@@ -19,7 +52,7 @@ pub(crate) fn run(session: &Session<'_>) -> Result<Exit, Failure> {
             terminal.data(&format!("{name:<name_width$}  {value:<value_width$}  {from}"))?;
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
@@ -48,11 +81,80 @@ fn settings(session: &Session<'_>) -> Vec<(String, String, String)> {
         all.push((format!("context.{key}"), setting.value.to_string(), setting.from.to_string()));
     }
     for it in &config.silenced {
-        all.push((
-            format!("silence.{}", it.rule),
-            it.reason.clone(),
-            format!("{}:{}", it.location.file, it.location.line),
-        ));
+        let from = format!("{}:{}", it.location.file, it.location.line);
+        all.push((format!("silence.{}", it.rule), it.reason.clone(), from));
     }
     all
+}
+
+/// The accounts, each with its region, under their aliases.
+fn environments(session: &Session<'_>) -> BTreeSet<(String, Environment)> {
+    let config = &session.config;
+    let of = |alias: &str| {
+        let environment = config.environment(alias).ok()?;
+        Some((alias.to_owned(), Environment::from(&environment)))
+    };
+    config.aliases().filter_map(of).collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    Odd,
+    Bad,
+}
+
+struct Check {
+    name: String,
+    state: State,
+    text: String,
+}
+
+impl Check {
+    fn tell(&self, session: &Session<'_>) -> Result<(), Failure> {
+        let terminal = &session.terminal;
+        let (word, sign) = match self.state {
+            State::Good => ("good", terminal.out.green("✓")),
+            State::Odd => ("odd", terminal.out.yellow("!")),
+            State::Bad => ("bad", terminal.out.red("✗")),
+        };
+        if terminal.json {
+            return terminal.json("check", json!({ "name": self.name, "state": word, "text": self.text }));
+        }
+        terminal.data(&format!("{sign} {}  {}", self.name, self.text))
+    }
+}
+
+/// Whose credentials there are for an account, and whether it is ready to be deployed to.
+async fn look(cloud: &Cloud, alias: &str, environment: &Environment) -> Vec<Check> {
+    let check = |what: &str, state, text: String| Check { name: format!("{alias} {what}"), state, text };
+    let clients = match cloud.connector.connect(environment).await {
+        Ok(clients) => clients,
+        Err(error) => return vec![check("credentials", State::Bad, error.message)],
+    };
+    let mut checks = Vec::new();
+    match clients.identity.caller().await {
+        Ok(caller) if caller.account == environment.account => {
+            checks.push(check("credentials", State::Good, caller.arn));
+        }
+        Ok(caller) => {
+            let text = format!("are for account {} and not {} ({})", caller.account, environment.account, caller.arn);
+            return vec![check("credentials", State::Bad, text)];
+        }
+        Err(error) => return vec![check("credentials", State::Bad, error.message)],
+    }
+    let bucket = bucket_name(environment);
+    checks.push(match clients.objects.bucket_exists(&bucket).await {
+        Ok(true) => check("bootstrap", State::Good, bucket),
+        Ok(false) => check("bootstrap", State::Odd, format!("no bucket {bucket}: run `{} bootstrap`", invocation())),
+        Err(error) => check("bootstrap", State::Odd, error.message),
+    });
+    checks
+}
+
+/// What a program says about its version, if it can be run.
+fn version_of(tool: &str) -> Option<String> {
+    let output = Command::new(tool).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).lines().next()?.to_owned();
+    output.status.success().then_some(text)
 }

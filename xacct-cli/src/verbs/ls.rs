@@ -5,7 +5,8 @@ use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::select::select;
 use crate::session::Session;
-use crate::verbs::synth::{count, resources, stack_fields};
+use crate::verbs::count;
+use crate::verbs::synth::{resources, stack_fields};
 
 pub(crate) fn run(session: &Session<'_>, args: &LsArgs) -> Result<Exit, Failure> {
     let terminal = &session.terminal;

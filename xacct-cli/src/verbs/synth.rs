@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::problem::Failure;
 use crate::select::select;
 use crate::session::Session;
+use crate::verbs::count;
 
 pub(crate) fn run(session: &Session<'_>, args: &SynthArgs) -> Result<Exit, Failure> {
     let terminal = &session.terminal;
@@ -60,9 +61,4 @@ pub(super) fn stack_fields(stack: &StackArtifact, order: usize) -> serde_json::V
 
 pub(super) fn resources(stack: &StackArtifact) -> usize {
     stack.template["Resources"].as_object().map_or(0, serde_json::Map::len)
-}
-
-/// `1 stack`, `2 stacks`.
-pub(crate) fn count(number: usize, thing: &str) -> String {
-    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }

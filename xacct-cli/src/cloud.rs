@@ -1,0 +1,178 @@
+//! What stacks are deployed to: AWS, with the credentials that the configuration names, or a CloudFormation in memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use xacct_deploy::aws::{Access, AwsConnector, RoleAccess, Source};
+use xacct_deploy::memory::{LIMITS, World};
+use xacct_deploy::{Connector, Engine, FileStore, MemoryStore, Pace, ProblemKind, RunError};
+
+use crate::args::Local;
+use crate::config::{Account, Config};
+use crate::exit::Exit;
+use crate::failed::wrap;
+use crate::problem::{Failure, Problem};
+use crate::session::Session;
+use crate::terminal::Terminal;
+
+/// Where this program keeps what it remembers, below the current folder.
+const FOLDER: &str = ".xacct";
+/// The role that stands for those that CDK's bootstrap has made.
+const CDK_BOOTSTRAP: &str = "cdk-bootstrap";
+/// How many times as fast as the clock a local deployment is.
+const LOCAL_SPEED: f64 = 20.0;
+
+/// An engine, and what is behind it.
+pub(crate) struct Cloud {
+    pub(crate) engine: Engine,
+    pub(crate) connector: Arc<dyn Connector>,
+    /// The world in memory, and the file that keeps it.
+    local: Option<(World, PathBuf)>,
+}
+
+impl Cloud {
+    pub(crate) fn new(session: &Session<'_>, local: &Local) -> Result<Self, Failure> {
+        if local.local { Self::local(session, local.local_state.as_deref()) } else { Ok(Self::aws(session)) }
+    }
+
+    fn aws(session: &Session<'_>) -> Self {
+        let connector: Arc<dyn Connector> = Arc::new(connector(&session.config));
+        let store = FileStore::new(folder().join("state"));
+        Self { engine: Engine::new(connector.clone(), Arc::new(store)), connector, local: None }
+    }
+
+    fn local(session: &Session<'_>, file: Option<&Path>) -> Result<Self, Failure> {
+        let file = file.map_or_else(|| folder().join("local.json"), Path::to_owned);
+        let builder = World::builder().speed(LOCAL_SPEED).bootstrapped();
+        let world = builder.load(&file).map_err(|error| Failure::internal(&error))?;
+        let connector: Arc<dyn Connector> = Arc::new(world.clone());
+        let mut engine = Engine::new(connector.clone(), Arc::new(MemoryStore::default()));
+        engine.pace = Pace { first: Duration::from_millis(20), longest: Duration::from_millis(60) };
+        let style = &session.terminal.err;
+        session.terminal.say(&format!(
+            "{} CloudFormation in memory, not AWS; state in {}",
+            style.cyan("local"),
+            file.display()
+        ));
+        Ok(Self { engine, connector, local: Some((world, file)) })
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.local.is_some()
+    }
+
+    /// Says what a deployment does not show, if it is only to the world in memory.
+    pub(crate) fn tell_limits(&self, terminal: &Terminal) {
+        if self.local.is_none() {
+            return;
+        }
+        if terminal.verbose {
+            terminal.say("it does not check:");
+            LIMITS.iter().for_each(|it| terminal.say(&format!("  - {it}")));
+            return;
+        }
+        let limits: Vec<&str> = LIMITS.iter().map(|it| it.split([':', ';', ',']).next().unwrap_or(it)).collect();
+        let text = format!("it does not check: {} (more with -v)", limits.join(", "));
+        for line in wrap(&text, terminal.err.width.saturating_sub(6)) {
+            terminal.say(&format!("      {}", terminal.err.dim(&line)));
+        }
+    }
+
+    /// Keeps the world in memory for the next time.
+    pub(crate) fn keep(&self) -> Result<(), Failure> {
+        let Some((world, file)) = &self.local else { return Ok(()) };
+        if let Some(parent) = file.parent().filter(|it| !it.as_os_str().is_empty()) {
+            // Saving says it better if this fails.
+            let _ = fs::create_dir_all(parent);
+        }
+        world.save(file).map_err(|error| Failure::internal(&error))
+    }
+}
+
+/// Our folder, which keeps itself out of version control.
+fn folder() -> PathBuf {
+    let folder = PathBuf::from(FOLDER);
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() && fs::create_dir_all(&folder).is_ok() {
+        // A convenience only: whoever keeps records there finds out what is wrong.
+        let _ = fs::write(ignore, "*\n");
+    }
+    folder
+}
+
+fn connector(config: &Config) -> AwsConnector {
+    let mut connector = AwsConnector::default();
+    for account in config.accounts.values() {
+        let source = match &account.profile {
+            Some(profile) => Source::Profile(profile.value.clone()),
+            None => Source::Environment,
+        };
+        let access = Access { source, role: role(account, config) };
+        connector.accounts.insert(account.id.value.to_string(), access);
+    }
+    connector
+}
+
+fn role(account: &Account, config: &Config) -> Option<RoleAccess> {
+    let role = account.role.as_ref()?.value.clone();
+    if role == CDK_BOOTSTRAP {
+        return Some(RoleAccess::CdkBootstrap { qualifier: "hnb659fds".into() });
+    }
+    let region = account.region.as_ref().unwrap_or(&config.region);
+    let arn = if role.starts_with("arn:") {
+        role
+    } else {
+        format!("arn:{}:iam::{}:role/{role}", region.value.partition(), account.id.value)
+    };
+    Some(RoleAccess::Role { arn, external_id: None })
+}
+
+/// A run that could not begin, with everything that stands in its way.
+pub(crate) fn refused(error: &RunError, config: &Config) -> Failure {
+    match error {
+        RunError::Preflight(problems) => {
+            let is_credentials = |kind| matches!(kind, ProblemKind::Credentials | ProblemKind::WrongAccount);
+            let exit =
+                if problems.iter().any(|it| is_credentials(it.kind)) { Exit::Credentials } else { Exit::DeployFailed };
+            let problems = problems.iter().map(|it| standing_in_the_way(it, config)).collect();
+            Failure { exit, problems }
+        }
+        RunError::UnknownStack(_) => Failure { exit: Exit::Usage, ..Failure::internal(error) },
+        RunError::Cycle(_) => Failure { exit: Exit::Rules, ..Failure::internal(error) },
+        _ => Failure::internal(error),
+    }
+}
+
+fn standing_in_the_way(problem: &xacct_deploy::Problem, config: &Config) -> Problem {
+    let environment = &problem.environment;
+    let account = config.accounts.iter().find(|(_, it)| it.id.value.as_str() == environment.account);
+    let alias = account.map(|(alias, _)| alias.as_str());
+    let name = alias.map_or_else(|| environment.to_string(), |alias| format!("{alias} ({environment})"));
+    let (code, message) = match problem.kind {
+        ProblemKind::Credentials => ("credentials", format!("no credentials that work for {name}")),
+        ProblemKind::WrongAccount => ("wrong-account", format!("the credentials for {name} are for another account")),
+        ProblemKind::NotBootstrapped => ("not-bootstrapped", format!("{name} is not bootstrapped")),
+        ProblemKind::Other => ("preflight", format!("{name} cannot be deployed to")),
+    };
+    let mut found = Problem::error(message).code(code).note(problem.cause.message.clone());
+    if let Some((_, account)) = account {
+        for (what, setting) in [("profile", &account.profile), ("role", &account.role)] {
+            if let Some(setting) = setting {
+                found = found.note(format!("{what} `{}`, from {}", setting.value, setting.from));
+            }
+        }
+    }
+    let help = match (problem.kind, alias) {
+        (ProblemKind::NotBootstrapped, _) => format!("run `{} bootstrap`", crate::session::invocation()),
+        (ProblemKind::Other, _) => problem.cause.help.clone().unwrap_or_default(),
+        (_, Some(alias)) => format!(
+            "give the account a `profile` or a `role` in xacct.toml, or `--profile {alias}=NAME`; nothing was written"
+        ),
+        (_, None) => {
+            "configure the account in xacct.toml, with a `profile` or a `role`; nothing was written".to_owned()
+        }
+    };
+    if help.is_empty() { found } else { found.help(help) }
+}

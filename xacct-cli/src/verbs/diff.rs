@@ -1,0 +1,27 @@
+//! `diff`: what a deploy would change, resource by resource, and who may do more afterwards.
+
+use crate::args::DiffArgs;
+use crate::cloud::{Cloud, refused};
+use crate::exit::Exit;
+use crate::plan_report;
+use crate::problem::Failure;
+use crate::session::Session;
+use crate::verbs::deploy::selection;
+
+pub(crate) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, Failure> {
+    let terminal = &session.terminal;
+    let assembly = session.assembly()?;
+    let mut selection = selection(&assembly, &args.stacks, true)?;
+    selection.exclusively = !args.stacks.patterns.is_empty();
+    let cloud = Cloud::new(session, &args.local)?;
+    let plan = cloud.engine.plan(&assembly, &selection).await.map_err(|error| refused(&error, &session.config))?;
+    if terminal.json {
+        terminal.json("plan", &plan)?;
+    } else {
+        for line in plan_report::diff(&plan, &terminal.out) {
+            terminal.data(&line)?;
+        }
+    }
+    let differs = !plan.is_empty();
+    Ok(if differs && args.exit_code { Exit::Differences } else { Exit::Done })
+}

@@ -1,0 +1,30 @@
+//! `logs`: what happened to stacks, and with `--follow` what goes on, whoever started it.
+
+use xacct_deploy::RunOptions;
+
+use crate::args::LogsArgs;
+use crate::cloud::Cloud;
+use crate::exit::Exit;
+use crate::failed;
+use crate::follow::{follow, glance};
+use crate::problem::Failure;
+use crate::session::Session;
+use crate::verbs::deploy::{conclude, selection};
+
+pub(crate) async fn run(session: &Session<'_>, args: &LogsArgs) -> Result<Exit, Failure> {
+    let assembly = session.assembly()?;
+    let selection = selection(&assembly, &args.stacks, true)?;
+    let cloud = Cloud::new(session, &args.local)?;
+    // All at once: nothing is written, and a stack that is waited for must not hide the others.
+    let mut options = RunOptions::default();
+    options.concurrency = assembly.stacks.len().max(1);
+    let (run, events) = cloud.engine.watch(&assembly, &selection, options);
+    if !args.follow {
+        glance(session, run, events).await?;
+        return Ok(Exit::Done);
+    }
+    let ended = follow(session, run, events).await?;
+    cloud.keep()?;
+    failed::tell(&session.terminal, &ended, &assembly, "deploy");
+    Ok(conclude(session, &ended, &cloud, false))
+}

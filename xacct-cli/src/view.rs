@@ -1,0 +1,116 @@
+//! A run while it goes on: bars on a terminal, a line an event elsewhere, JSON lines, or nothing but failures.
+//!
+//! What is finished is printed once and stays; only the stacks that are being worked on are redrawn.
+
+mod bars;
+mod progress;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use xacct_deploy::cloudformation::StatusText;
+use xacct_deploy::{Event, Timestamp};
+
+use crate::args::ProgressHow;
+use crate::terminal::Terminal;
+use bars::Bars;
+use progress::Progress;
+
+/// How long nothing may happen before it is said what is waited for.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Shows the events of a run.
+pub(crate) struct View<'a> {
+    terminal: &'a Terminal,
+    progress: Progress,
+    how: How,
+    last: Instant,
+}
+
+enum How {
+    Json,
+    Bars(Bars),
+    Lines,
+    Nothing,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(terminal: &'a Terminal) -> Self {
+        let how = match terminal.progress {
+            _ if terminal.json => How::Json,
+            ProgressHow::Bars => How::Bars(Bars::on_terminal(&terminal.err)),
+            ProgressHow::Errors => How::Nothing,
+            ProgressHow::Auto | ProgressHow::Events => How::Lines,
+        };
+        Self { terminal, progress: Progress::default(), how, last: Instant::now() }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
+        self.progress.event(event);
+        self.last = Instant::now();
+        let line = self.progress.line(event, self.terminal.verbose, &self.terminal.err);
+        match &mut self.how {
+            How::Json => {
+                // A stream that is gone or full must not stop a deployment.
+                let _ = self.terminal.data(&serde_json::to_string(event).unwrap_or_default());
+            }
+            How::Bars(bars) => bars.event(event, &self.progress, line.as_deref()),
+            How::Lines => {
+                if let Some(line) = line {
+                    self.terminal.err_line(&format!("{} {line}", self.terminal.err.dim(&time_of_day())));
+                }
+            }
+            How::Nothing => {}
+        }
+    }
+
+    /// Time passed.
+    pub(crate) fn tick(&mut self) {
+        match &mut self.how {
+            How::Bars(bars) => bars.tick(),
+            How::Lines if self.last.elapsed() >= SILENCE => {
+                self.last = Instant::now();
+                if let Some(waiting) = self.progress.waiting() {
+                    self.terminal.err_line(&format!("{} waiting on {waiting}", self.terminal.err.dim(&time_of_day())));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something that the user has to know now.
+    pub(crate) fn note(&mut self, text: &str) {
+        match &mut self.how {
+            How::Json => {
+                let _ = self.terminal.json("note", serde_json::json!({ "stack": null, "message": text }));
+            }
+            How::Bars(bars) => bars.print(text),
+            How::Lines | How::Nothing => self.terminal.err_line(text),
+        }
+    }
+
+    /// Takes away what was only for the time of the run.
+    pub(crate) fn end(&mut self) {
+        if let How::Bars(bars) = &mut self.how {
+            bars.end();
+        }
+    }
+}
+
+/// `16:02:46`, in UTC.
+fn time_of_day() -> String {
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let text = Timestamp(i64::try_from(millis).unwrap_or_default()).to_string();
+    text.get(11..19).unwrap_or_default().to_owned()
+}
+
+/// Whether a status says that something came to its end.
+fn is_end(status: &StatusText) -> bool {
+    status.as_str().ends_with("_COMPLETE") || status.is_failure() || status.as_str().ends_with("_SKIPPED")
+}
+
+/// `01:12`, or `1:01:12`.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes:02}:{seconds:02}") }
+}

@@ -1,0 +1,122 @@
+//! A bar for each stack that is being worked on, below the lines of all that is finished.
+
+use std::collections::BTreeMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use xacct_deploy::{Event, Outcome};
+
+use super::progress::{Progress, StackProgress};
+use crate::terminal::Style;
+
+/// More stacks than this are not shown at once.
+const MOST: usize = 12;
+
+pub(super) struct Bars {
+    all: MultiProgress,
+    bars: BTreeMap<String, ProgressBar>,
+    style: Style,
+}
+
+impl Bars {
+    pub(super) fn on_terminal(style: &Style) -> Self {
+        Self::on(ProgressDrawTarget::stderr(), style)
+    }
+
+    fn on(target: ProgressDrawTarget, style: &Style) -> Self {
+        Self { all: MultiProgress::with_draw_target(target), bars: BTreeMap::new(), style: *style }
+    }
+
+    /// Shows an event, and its line if the line is to stay.
+    pub(super) fn event(&mut self, event: &Event, progress: &Progress, line: Option<&str>) {
+        match event {
+            Event::StackStarted { stack } if self.bars.len() < MOST => self.add(stack, progress),
+            Event::StackFinished { stack, .. } => {
+                if let Some(bar) = self.bars.remove(stack) {
+                    bar.finish_and_clear();
+                    self.all.remove(&bar);
+                }
+            }
+            _ => {}
+        }
+        if let (Some(line), true) = (line, stays(event)) {
+            self.print(line);
+        }
+        if let Some((stack, bar)) = subject(event).and_then(|it| Some((progress.stacks.get(it)?, self.bars.get(it)?))) {
+            self.update(bar, stack);
+        }
+    }
+
+    fn add(&mut self, id: &str, progress: &Progress) {
+        let Some(stack) = progress.stacks.get(id) else { return };
+        let bar = self.all.add(ProgressBar::new(0));
+        let width = progress.stacks.values().map(|it| it.name.chars().count()).max().unwrap_or_default();
+        bar.set_prefix(format!("{:<width$} {}", stack.name, stack.account));
+        self.bars.insert(id.to_owned(), bar);
+        if let Some(bar) = self.bars.get(id) {
+            self.update(bar, stack);
+        }
+    }
+
+    fn update(&self, bar: &ProgressBar, stack: &StackProgress) {
+        let color = match (self.style.color, stack.is_rolling_back) {
+            (false, _) => "",
+            (true, true) => ".red",
+            (true, false) => ".cyan",
+        };
+        // How much there is to do is not known at first, and not for every operation.
+        let template = match stack.total {
+            Some(_) => format!("  {{prefix}} {{bar:20{color}}} {{pos:>2}}/{{len}} {{elapsed_precise}} {{msg}}"),
+            None => "  {prefix} {pos:>2} {elapsed_precise} {msg}".to_owned(),
+        };
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style.progress_chars("█░"));
+        }
+        if let Some(total) = stack.total {
+            bar.set_length(total as u64);
+        }
+        bar.set_position(stack.done() as u64);
+        let rolling_back = if stack.is_rolling_back { "rolling back " } else { "" };
+        bar.set_message(format!("{rolling_back}{}", stack.working_on()));
+        bar.tick();
+    }
+
+    pub(super) fn tick(&mut self) {
+        for bar in self.bars.values() {
+            bar.tick();
+        }
+    }
+
+    /// A line above the bars that stays.
+    pub(super) fn print(&self, line: &str) {
+        // A terminal that is gone must not stop a deployment.
+        let _ = self.all.println(line);
+    }
+
+    pub(super) fn end(&mut self) {
+        for bar in std::mem::take(&mut self.bars).into_values() {
+            bar.finish_and_clear();
+            self.all.remove(&bar);
+        }
+        let _ = self.all.clear();
+    }
+}
+
+/// Bars show progress: of the lines, only those stay that somebody will want to read afterwards.
+fn stays(event: &Event) -> bool {
+    match event {
+        Event::Resource { event, .. } => event.status.is_failure(),
+        Event::OperationStarted { .. } => false,
+        Event::StackFinished { outcome, .. } => !matches!(outcome, Outcome::NotStarted),
+        _ => true,
+    }
+}
+
+fn subject(event: &Event) -> Option<&str> {
+    match event {
+        Event::StackStarted { stack }
+        | Event::StackAttached { stack, .. }
+        | Event::OperationStarted { stack, .. }
+        | Event::Resource { stack, .. } => Some(stack),
+        _ => None,
+    }
+}
