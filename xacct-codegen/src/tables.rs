@@ -70,13 +70,18 @@ pub fn build(sources: &Sources) -> Result<(Vec<u8>, Vec<u8>, Report), SourceErro
     let mut schemas = read_schemas(&lint, &mut report)?;
     let get_att = GetAtt::read(&lint)?;
     apply_patches(&mut schemas, &patches)?;
+    for (schema, _) in schemas.values() {
+        count_properties(schema, &mut report);
+    }
     add_extensions(&lint, &mut schemas, &patches, &mut report)?;
+    add_policies(&lint, &mut schemas, &patches)?;
+    add_tags(&lint, &mut schemas)?;
 
     let mut pool = Pool::default();
     let mut types = Vec::new();
     let mut attributes = Vec::new();
     for (name, (schema, regions)) in &schemas {
-        let record = type_record(name, schema, regions, &spec, &get_att, &mut pool, &mut attributes, &mut report)?;
+        let record = type_record(name, schema, regions, &spec, &get_att, &mut pool, &mut attributes)?;
         types.extend(record);
     }
     for (name, only) in &spec.resources {
@@ -209,38 +214,107 @@ fn add_extensions(
         let text = extension.to_string();
         let reason = if let Some(reason) = patches["extensions"][short].as_str() {
             Some(reason.to_owned())
-        } else if ["cfnGather", "$data", "awsType", "cfnLint"].iter().any(|key| text.contains(&format!("\"{key}\""))) {
+        } else if ["cfnGather", "$data", "awsType"].iter().any(|key| text.contains(&format!("\"{key}\""))) {
             Some("relates several resources, in a language of cfn-lint's own".to_owned())
         } else if text.len() > 12_000 || is_regional(&extension) {
             Some("values that differ by region, and change weekly".to_owned())
         } else {
             None
         };
+        if let Some(reason) = reason {
+            report.unused_extensions.push((short.to_owned(), reason));
+            continue;
+        }
         let folder = short.split('/').next().unwrap_or_default();
-        let schema = names.get(folder).and_then(|name| schemas.get_mut(name));
-        match (reason, schema) {
-            (None, Some((schema, _))) => {
-                if let Some(map) = schema.as_object_mut() {
-                    let own = extension["definitions"].as_object();
-                    for (name, definition) in own.into_iter().flatten() {
-                        if let Some(definitions) =
-                            map.entry("definitions").or_insert_with(|| serde_json::json!({})).as_object_mut()
-                        {
-                            definitions.entry(name.clone()).or_insert_with(|| definition.clone());
-                        }
-                    }
-                    map.entry("allOf")
-                        .or_insert_with(|| Value::Array(Vec::new()))
-                        .as_array_mut()
-                        .into_iter()
-                        .for_each(|parts| parts.push(extension.clone()));
-                }
-            }
-            (Some(reason), _) => report.unused_extensions.push((short.to_owned(), reason)),
-            (None, None) => report.unused_extensions.push((short.to_owned(), "no such type".to_owned())),
+        let places: Vec<&str> = match patches["extension_places"][short].as_array() {
+            Some(places) => places.iter().filter_map(Value::as_str).collect(),
+            None => names.get(folder).map(String::as_str).into_iter().collect(),
+        };
+        for place in places {
+            attach(schemas, place, &extension)?;
         }
     }
     Ok(())
+}
+
+/// The shape of IAM's policies, wherever a property holds one.
+fn add_policies(lint: &Archive, schemas: &mut Schemas, patches: &Value) -> Result<(), SourceError> {
+    let read = |file: &str| -> Result<Value, SourceError> {
+        let mut schema = lint.json(&format!("cfnlint/data/schemas/other/iam/{file}"))?;
+        for patch in patches["policies"].as_array().into_iter().flatten().filter(|patch| patch["file"] == file) {
+            let pointer = patch["pointer"].as_str().unwrap_or_default();
+            match schema.pointer_mut(pointer) {
+                Some(target) if *target != patch["value"] => *target = patch["value"].clone(),
+                _ => return Err(stale(file, pointer)),
+            }
+        }
+        Ok(schema)
+    };
+    let common = read("policy.json")?;
+    for (file, places) in patches["policy_documents"].as_object().into_iter().flatten() {
+        let mut schema = serde_json::json!({
+            "if": { "type": "object" },
+            "then": { "$ref": format!("#/definitions/{file}") },
+        });
+        let renamed = |schema: &Value, name: &str| -> Value {
+            let text = schema.to_string();
+            let text = text.replace("\"#/", &format!("\"#/definitions/{name}/"));
+            serde_json::from_str(&text.replace("\"policy#/", "\"#/definitions/policy.json/")).unwrap_or_default()
+        };
+        let definitions: Value = serde_json::json!({
+            "policy.json": renamed(&common, "policy.json"),
+            file: renamed(&read(file)?, file),
+        });
+        schema["definitions"] = definitions;
+        for place in places.as_array().into_iter().flatten().filter_map(Value::as_str) {
+            attach(schemas, place, &schema)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tags have keys, each once, and none that AWS keeps for itself.
+fn add_tags(lint: &Archive, schemas: &mut Schemas) -> Result<(), SourceError> {
+    let tagging = lint.json("cfnlint/data/schemas/other/resources/tagging.json")?;
+    for (name, (schema, _)) in schemas.iter_mut() {
+        if schema["tagging"]["taggable"] == true && schema["properties"]["Tags"].is_object() {
+            add_part(schema, &tagging).ok_or_else(|| stale(name, "Tags"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a schema at a place such as `AWS::EC2::Instance/BlockDeviceMappings/*`.
+fn attach(schemas: &mut Schemas, place: &str, extension: &Value) -> Result<(), SourceError> {
+    let mut steps: Vec<&str> = place.split('/').collect();
+    let name = steps.remove(0);
+    let mut wrapped = extension.clone();
+    let definitions = wrapped.as_object_mut().and_then(|map| map.shift_remove("definitions"));
+    for step in steps.iter().rev() {
+        wrapped = match *step {
+            "*" => serde_json::json!({ "items": wrapped }),
+            step => serde_json::json!({ "properties": { step: wrapped } }),
+        };
+    }
+    if let Some(definitions) = definitions {
+        wrapped["definitions"] = definitions;
+    }
+    let schema = schemas.get_mut(name).map(|(schema, _)| schema);
+    schema.and_then(|schema| add_part(schema, &wrapped)).ok_or_else(|| stale(name, place))
+}
+
+/// Lets a schema hold together with another one, whose definitions it takes over.
+fn add_part(schema: &mut Value, part: &Value) -> Option<()> {
+    let map = schema.as_object_mut()?;
+    if let Some(own) = part["definitions"].as_object() {
+        let definitions = map.entry("definitions").or_insert_with(|| serde_json::json!({})).as_object_mut()?;
+        for (name, definition) in own {
+            definitions.entry(name.clone()).or_insert_with(|| definition.clone());
+        }
+    }
+    let parts = map.entry("allOf").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+    parts.push(part.clone());
+    Some(())
 }
 
 fn is_regional(extension: &Value) -> bool {
@@ -255,7 +329,6 @@ fn type_record(
     get_att: &GetAtt,
     pool: &mut Pool,
     attributes: &mut Vec<u32>,
-    report: &mut Report,
 ) -> Result<Vec<u32>, SourceError> {
     let mut nodes = Nodes::new(pool, schema);
     let root = nodes.node(schema);
@@ -278,8 +351,6 @@ fn type_record(
     for (index, (attribute, _)) in found.iter().enumerate() {
         attributes[(first as usize + index) * 2] = pool.string(attribute);
     }
-    count_properties(schema, report);
-
     let pointers = |key: &str| -> BTreeSet<String> {
         schema[key]
             .as_array()

@@ -8,7 +8,8 @@ use xacct_schema::layout::{keyword, types};
 use super::pool::Pool;
 
 /// Keywords that say nothing about which values are right.
-const ANNOTATIONS: [&str; 38] = [
+const ANNOTATIONS: [&str; 39] = [
+    "cfnLint",
     "description",
     "title",
     "default",
@@ -51,7 +52,7 @@ const ANNOTATIONS: [&str; 38] = [
 
 /// Formats that validation or the typed resources make use of, with what their text looks like where AWS is strict about it. The others
 /// only say how a number is stored, or are no format at all.
-const FORMATS: [(&str, Option<&str>); 21] = [
+const FORMATS: [(&str, Option<&str>); 23] = [
     ("AWS::ACM::Certificate.Arn", Some(r"^arn:aws[a-zA-Z-]*:acm:[a-z0-9-]+:\d{12}:certificate/.+$")),
     ("AWS::EC2::Image.Id", Some(r"^(ami-([0-9a-z]{8}|[0-9a-z]{17})$|resolve:ssm)")),
     ("AWS::EC2::SecurityGroup.Id", Some(r"^sg-([a-fA-F0-9]{8}|[a-fA-F0-9]{17})$")),
@@ -75,6 +76,8 @@ const FORMATS: [(&str, Option<&str>); 21] = [
     ("AWS::S3::Bucket.Name", Some(r"^$|^(?![.\-])(?!.*\.\.)(?!.*\-\.)(?!.*\.\-)[a-z0-9.\-]{3,63}(?<![.\-])$")),
     ("AWS::SNS::Topic.Arn", Some(r"^arn:aws[a-zA-Z-]*:sns:[a-z0-9-]+:\d{12}:.+$")),
     ("date-time", Some(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}")),
+    ("ipv4", Some(r"^((\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])(\.(?!$)|$)){4}$")),
+    ("ipv6", Some(r"^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$")),
     ("json", None),
     (
         "ipv4-network",
@@ -146,6 +149,8 @@ impl<'a> Nodes<'a> {
         let own: Map<String, Value> = map
             .iter()
             .filter(|(key, _)| key.as_str() != "$ref" && is_constraint(key))
+            // A few places repeat the type, and wrongly.
+            .filter(|(key, _)| key.as_str() != "type" || target.get("type").is_none() || target["type"] == "object")
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let key = match own.is_empty() {

@@ -512,9 +512,18 @@ impl<'t, 'f> Checker<'t, 'f> {
             self.check_at(Step::Key(name), node, value);
         } else if closed && !intrinsic::is_no_value(value) {
             let names = known.into_iter().flat_map(Properties::iter).map(|(name, _)| name);
+            let wanted: Vec<String> = patterns
+                .into_iter()
+                .flat_map(Dependents::patterns)
+                .map(|(pattern, _)| format!("`{}`", Pattern(pattern).source()))
+                .collect();
             self.report_at(Step::Key(name), || {
                 let message = format!("there is no property `{name}` here");
-                Finding::new(Rule::UnknownProperty, "", "", message).nearest(nearest(name, names))
+                let mut finding = Finding::new(Rule::UnknownProperty, "", "", message).nearest(nearest(name, names));
+                if !wanted.is_empty() {
+                    finding.expected = Some(format!("a name that matches {}", wanted.join(" or ")));
+                }
+                finding
             });
         }
     }
