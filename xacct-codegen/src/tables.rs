@@ -386,7 +386,10 @@ fn type_record(
         .map(|pointer| pointer.trim_start_matches("/properties/").to_owned())
         .collect();
     let reference = spec.reference(name).unwrap_or_else(|| primary.clone());
-    let read_only = pointers("readOnlyProperties");
+    let mut read_only = pointers("readOnlyProperties");
+    // Where the other source knows a property that can be set, the schema is wrong about it.
+    let settable = spec.resources.get(name).and_then(|resource| resource["properties"].as_object());
+    read_only.retain(|pointer| settable.is_none_or(|settable| !settable.contains_key(pointer)));
     let arn = spec.resources.get(name).and_then(|r| r["arnTemplate"].as_str());
     let tagging = &schema["tagging"];
     let tag_property = tagging["tagProperty"]

@@ -415,6 +415,11 @@ impl Property {
         values.unwrap_or_else(List::empty).iter()
     }
 
+    /// Whether the allowed values may be written in upper or lower case.
+    pub fn ignores_case(self) -> bool {
+        self.keyword(|keyword| matches!(keyword, Keyword::Enum { ignoring_case: true, .. }).then_some(())).is_some()
+    }
+
     /// The regular expression that its text must match.
     pub fn pattern(self) -> Option<&'static str> {
         self.keyword(|keyword| match keyword {

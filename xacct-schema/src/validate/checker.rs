@@ -200,22 +200,32 @@ impl<'t, 'f> Checker<'t, 'f> {
 
     fn check_scalar(&mut self, node: Node, value: &'t Value) {
         let before = self.failures;
+        let written;
+        let text = match value {
+            Value::String(text) => Some(text.as_str()),
+            // For a property that takes text only, the number is its text.
+            Value::Number(_) | Value::Bool(_) if node.types() == types::STRING => {
+                written = value.to_string();
+                Some(written.as_str())
+            }
+            _ => None,
+        };
         let numeric = node.types() & (types::INTEGER | types::NUMBER) != 0;
         for keyword in node.keywords() {
-            match (keyword, value) {
-                (Keyword::Enum { values, ignoring_case }, value) => self.check_enum(values, ignoring_case, value),
-                (Keyword::Pattern(index), Value::String(text)) => self.check_pattern(index, text),
-                (Keyword::Format { name, pattern: Some(index) }, Value::String(text)) if self.failures == before => {
+            match (keyword, text) {
+                (Keyword::Enum { values, ignoring_case }, _) => self.check_enum(values, ignoring_case, value),
+                (Keyword::Pattern(index), Some(text)) => self.check_pattern(index, text),
+                (Keyword::Format { name, pattern: Some(index) }, Some(text)) if self.failures == before => {
                     self.check_format(name, index, text);
                 }
-                (Keyword::Length(least, most), Value::String(text)) => self.check_length(least, most, text),
-                (Keyword::Range(range), value) => {
+                (Keyword::Length(least, most), Some(text)) => self.check_length(least, most, text),
+                (Keyword::Range(range), _) => {
                     let number = value.as_f64().or_else(|| value.as_str().filter(|_| numeric)?.trim().parse().ok());
                     if let Some(number) = number {
                         self.check_range(range, number);
                     }
                 }
-                (Keyword::MultipleOf(factor), value) => {
+                (Keyword::MultipleOf(factor), _) => {
                     if let Some(number) = value.as_f64()
                         && (number / factor - (number / factor).round()).abs() > 1e-9
                     {
@@ -225,7 +235,7 @@ impl<'t, 'f> Checker<'t, 'f> {
                         });
                     }
                 }
-                (keyword, value) => self.check_combination(keyword, value),
+                (keyword, _) => self.check_combination(keyword, value),
             }
         }
     }
@@ -338,13 +348,31 @@ impl<'t, 'f> Checker<'t, 'f> {
         }
     }
 
-    fn check_item_count(&mut self, least: u64, most: Option<u64>, items: &[Value]) {
-        // Without `AWS::NoValue`, and with `Fn::If` counted only where it cannot hurt.
-        let surely = items.iter().filter(|item| intrinsic::intrinsic(item).is_none_or(|(name, _)| name != "Fn::If"));
-        let surely = surely.filter(|item| !intrinsic::is_no_value(item)).count() as u64;
-        let perhaps = items.iter().filter(|item| !intrinsic::is_no_value(item)).count() as u64;
+    fn check_item_count(&mut self, least: u64, most: Option<u64>, items: &'t [Value]) {
+        let presences: Vec<Presence<'t>> = items.iter().map(|item| self.presence(Some(item))).collect();
+        let count = |wanted: fn(&Presence<'t>) -> bool| presences.iter().filter(|it| wanted(it)).count() as u64;
+        let surely = count(|presence| *presence == Presence::Present);
+        let perhaps = count(|presence| *presence != Presence::Absent);
         if perhaps < least || most.is_some_and(|most| surely > most) {
             self.count_finding(perhaps, least, most, "items");
+        } else if surely < least {
+            self.too_few_if(&presences, least, most);
+        }
+    }
+
+    /// Items that are missing under one condition may leave too few.
+    fn too_few_if(&mut self, presences: &[Presence<'t>], least: u64, most: Option<u64>) {
+        self.unknown = true;
+        for presence in presences {
+            let Presence::AbsentIf(condition, value) = *presence else { continue };
+            let left = presences.iter().filter(|it| **it != Presence::Absent && *it != presence).count() as u64;
+            if self.trying == 0 && left < least && self.can_hold(condition, value) == Some(true) {
+                let when = if value { "holds" } else { "does not hold" };
+                return self.report(|| {
+                    let message = format!("there are {left} items when `{condition}` {when}");
+                    Finding::new(Rule::ItemCount, "", "", message).expected(format!("{} items", bounds(least, most)))
+                });
+            }
         }
     }
 
