@@ -227,7 +227,7 @@ impl Reader<'_> {
         let effects = self.effects(members, at);
         let principals = self.principals(members, at);
         let actions = self.either(members, at, "Action", "NotAction");
-        if actions.is_none() {
+        if !members.iter().any(|member| matches!(&*member.name, "Action" | "NotAction")) {
             self.error(at, "the statement has no `Action`: add it");
         }
         let resources = self.either(members, at, "Resource", "NotResource");
@@ -563,10 +563,11 @@ fn named(kind: &str, text: Text) -> Result<Named, String> {
     let literal = text.literal();
     let is_everyone = literal.as_deref() == Some("*");
     if text.to_string().contains(['*', '?']) && !(is_everyone && kind == "AWS") {
-        return Err(format!(
-            "`{text}` holds a wildcard, which a principal cannot: name the account, and the pattern in a condition on \
-             `aws:PrincipalArn`"
-        ));
+        let instead = match kind {
+            "AWS" => "name the account, and the pattern in a condition on `aws:PrincipalArn`",
+            _ => "name each one",
+        };
+        return Err(format!("`{text}` holds a wildcard, which a principal cannot: {instead}"));
     }
     match kind {
         "Service" => return Ok(Named::Service(text)),

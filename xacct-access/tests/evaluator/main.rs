@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod cases;
+mod documents;
 mod laws;
 mod reference;
