@@ -92,7 +92,7 @@ pub(crate) fn evaluate(documents: &Documents, call: &Call) -> Known<Answer> {
 fn allowed(documents: &Documents, call: &Call, scps: &[Vec<Value>], iam: bool) -> Known<bool> {
     let action = call.action.to_lowercase();
     let service = action.split(':').next().unwrap_or_default();
-    let organization = scps.iter().fold(Ok(true), |all, level| and(all, || any_allows(level, call)));
+    let organization = every(scps.iter().map(|level| any_allows(level, call)));
     let role_action = [
         "sts:assumerole",
         "sts:assumerolewithsaml",
@@ -314,9 +314,7 @@ fn all_but(element: &Value, who: &Who) -> Known<bool> {
             Ok(false)
         }
     });
-    let all = links.clone().fold(Ok(true), |all: Known<bool>, link| and(all, || link));
-    let any = links.fold(Ok(false), |any: Known<bool>, link| or(any, || link));
-    match (all, any) {
+    match (every(links.clone()), some(links)) {
         (Ok(true), _) => Ok(false),
         (_, Ok(false)) => Ok(true),
         _ => Err(Undocumented),
@@ -369,6 +367,14 @@ fn or(first: Known<bool>, second: impl FnOnce() -> Known<bool>) -> Known<bool> {
         (Ok(false), Ok(false)) => Ok(false),
         _ => Err(Undocumented),
     }
+}
+
+fn every(all: impl Iterator<Item = Known<bool>>) -> Known<bool> {
+    all.reduce(|a, b| and(a, || b)).unwrap_or(Ok(true))
+}
+
+fn some(any: impl Iterator<Item = Known<bool>>) -> Known<bool> {
+    any.reduce(|a, b| or(a, || b)).unwrap_or(Ok(false))
 }
 
 /// Action, resource and conditions of a statement.
@@ -606,8 +612,8 @@ fn condition(operator: &str, key: &str, wanted: &[String], call: &Call, variable
         if void && answer != Ok(false) { Err(Undocumented) } else { answer }
     };
     match set {
-        "forallvalues" => actual.iter().map(test).reduce(|a, b| and(a, || b)).unwrap_or(Ok(true)),
-        "foranyvalue" => actual.iter().map(test).reduce(|a, b| or(a, || b)).unwrap_or(Ok(false)),
+        "forallvalues" => every(actual.iter().map(test)),
+        "foranyvalue" => some(actual.iter().map(test)),
         _ if actual.len() > 1 => Err(Undocumented),
         _ => test(&actual[0]),
     }
