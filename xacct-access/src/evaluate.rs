@@ -7,7 +7,7 @@
 use crate::decision::{Decision, Failure, Layer, Mismatch, Missing, Outcome, Reason, Traced, Verdict};
 use crate::matching::equal;
 use crate::policy::{Effect, Policy, Statement};
-use crate::principal::{Covers, PrincipalKind};
+use crate::principal::{Covers, PrincipalKind, Purpose};
 use crate::record::{Record, Silent};
 use crate::request::Request;
 use crate::tri::Tri;
@@ -399,8 +399,13 @@ fn ask_resource<O: Observe>(
     for statement in &policy.statements {
         let deny = statement.effect == Effect::Deny;
         let mark = observe.mark();
+        let purpose = match statement.effect {
+            Effect::Deny => Purpose::Deny { has_boundary },
+            Effect::Allow if is_role_action(request) => Purpose::AllowToAssume,
+            Effect::Allow => Purpose::Allow,
+        };
         let covers = match &statement.principals {
-            Some(principals) => principals.cover(&request.principal, has_boundary, deny, observe),
+            Some(principals) => principals.cover(&request.principal, purpose, observe),
             None => Covers::NOBODY,
         };
         if covers.any() == Tri::No {

@@ -349,17 +349,49 @@ impl Covers {
     }
 }
 
+/// What covering the caller would lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Allow,
+    /// To allow the caller to assume a role.
+    AllowToAssume,
+    Deny {
+        has_boundary: bool,
+    },
+}
+
 impl Principals {
     #[inline]
-    pub(crate) fn cover(&self, caller: &Principal, has_boundary: bool, deny: bool, record: &mut impl Record) -> Covers {
+    pub(crate) fn cover(&self, caller: &Principal, purpose: Purpose, record: &mut impl Record) -> Covers {
+        // Whether everyone who may assume a role includes services and identity providers is not documented.
+        let vague = purpose == Purpose::AllowToAssume
+            && matches!(caller.kind(), PrincipalKind::Service | PrincipalKind::Federated);
+        let everyone = if vague { Tri::Maybe } else { Tri::Yes };
+        let explain_vague = |record: &mut _| {
+            Record::unknown(record, || {
+                Reason::Undocumented("whether `*` in a trust policy covers a service".to_owned())
+            });
+        };
         if self.negated {
-            let itself = if deny && has_boundary { Tri::Yes } else { self.cover_all_but(caller, record) };
+            let itself = match purpose {
+                Purpose::Deny { has_boundary: true } => Tri::Yes,
+                _ => self.cover_all_but(caller, record).and(everyone),
+            };
+            if vague && itself == Tri::Maybe {
+                explain_vague(record);
+            }
             return Covers { itself, ..Covers::NOBODY };
         }
         let mut covers = Covers::NOBODY;
         for entry in &self.entries {
             let mark = record.mark();
-            let one = entry.cover(caller, record);
+            let one = match entry.named {
+                Named::Everyone if vague => {
+                    explain_vague(record);
+                    Covers { itself: Tri::Maybe, ..Covers::NOBODY }
+                }
+                _ => entry.cover(caller, record),
+            };
             if !one.is_uncertain() {
                 record.rewind(mark);
             }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::matching::equal;
 use crate::principal::Principal;
 use crate::text::Text;
+use crate::tri::Tri;
 
 /// One API call.
 ///
@@ -85,6 +87,11 @@ impl Request {
             Derived::CallerAccount => return None,
             Derived::OfServiceCall => {
                 return (!self.principal.is_service()).then_some(Lookup::Absent);
+            }
+            // Which account an action without a resource is in, AWS tells only some of them.
+            Derived::ResourceAccount if self.resource.is("*") => return None,
+            Derived::ResourceAccount if equal(&self.resource, &Text::from("*")) != Tri::No => {
+                return Some(Lookup::Unknown);
             }
             Derived::ResourceAccount => {
                 return Some(self.resource_account.as_ref().map_or(Lookup::Unknown, one));

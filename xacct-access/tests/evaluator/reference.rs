@@ -198,14 +198,24 @@ impl ResourceAllows {
     fn ask(policy: Option<&Value>, call: &Call) -> ResourceAllows {
         let mut out = ResourceAllows { as_itself: Ok(false), as_parent: Ok(false), as_account: Ok(false) };
         let Some(policy) = policy else { return out };
+        // Does `*` in a trust policy include services and identity providers?
+        let action = call.action.to_lowercase();
+        let vague = matches!(call.who, Who::Service { .. } | Who::Federated { .. })
+            && ["sts:assumerole", "sts:tagsession", "sts:setsourceidentity", "sts:setcontext"]
+                .iter()
+                .any(|role_action| action.starts_with(role_action));
         for statement in statements(policy).into_iter().filter(|s| s["Effect"] == "Allow") {
             let applies = matches(policy, statement, call);
+            let everyone = || if vague { Err(Undocumented) } else { Ok(true) };
             if let Some(not) = statement.get("NotPrincipal") {
-                out.as_itself = or(out.as_itself, || and(all_but(not, &call.who), || applies));
+                out.as_itself = or(out.as_itself, || and(all_but(not, &call.who), || and(applies, everyone)));
                 continue;
             }
             for (kind, name) in principals(&statement["Principal"]) {
                 match names(&kind, &name, &call.who) {
+                    Ok((true, ..)) if name == "*" => {
+                        out.as_itself = or(out.as_itself, || and(applies, everyone));
+                    }
                     Ok((as_itself, as_parent, as_account)) => {
                         out.as_itself = or(out.as_itself, || and(Ok(as_itself), || applies));
                         out.as_parent = or(out.as_parent, || and(Ok(as_parent), || applies));
@@ -571,6 +581,7 @@ fn lookup(key: &str, call: &Call) -> Known<Vec<String>> {
             Who::Service { name } => one(name),
             _ => Ok(vec![]),
         },
+        "aws:resourceaccount" if call.resource == "*" => Ok(vec![]),
         "aws:resourceaccount" => one(&call.owner),
         _ => Ok(vec![]),
     }
