@@ -18,12 +18,12 @@ use crate::config::Overrides;
     after_help = "\
 Data goes to standard output, progress to standard error.
 
+Options can be given by variables too: XACCT_OUTPUT, XACCT_YES, XACCT_REGION,
+XACCT_PROFILE_<ALIAS>, XACCT_CONTEXT_<KEY> and so on; `doctor` shows what counts.
 
-Options can be given by variables too: XACCT_OUTPUT, XACCT_CONFIG, XACCT_REGION, XACCT_YES, XACCT_ACCOUNT_<ALIAS>,
-XACCT_PROFILE_<ALIAS>, XACCT_ROLE_<ALIAS>, XACCT_CONTEXT_<KEY> and so on. `doctor` shows what is in effect.
-
-Exit codes: 0 done, 1 internal, 2 differences (with --exit-code), 3 deployment failed, 4 rules broken,
-5 credentials, 6 declined, 64 usage or configuration, 130 interrupted."
+Exit codes: 0 done, 1 internal, 2 differences (with --exit-code), 3 deployment
+failed, 4 rules broken, 5 credentials, 6 declined, 64 usage or configuration,
+130 interrupted."
 )]
 pub(crate) struct CommandLine {
     #[command(subcommand)]

@@ -27,6 +27,16 @@ const fn template(name: &'static str, what: &'static str) -> Explanation {
     )
 }
 
+/// What a construct finds about how it is used.
+const fn construct(name: &'static str, what: &'static str) -> Explanation {
+    explain(
+        name,
+        what,
+        "AWS would refuse it when the stack is deployed, or it would fail later, when the resource is used.",
+        "The finding stands at the call in the program that is at fault, and says what to change.",
+    )
+}
+
 /// All that is known.
 pub(crate) const EXPLANATIONS: &[Explanation] = &[
     explain(
@@ -35,6 +45,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Every resource is made with the permissions of the deployer, or of the execution role of the account.",
         "Give that identity the action that the message names, or deploy with another `profile` or `role`.",
     ),
+    construct("access-logs", "S3 cannot write access logs to a bucket that is encrypted with a key of yours."),
     explain(
         "account-id",
         "An account id is not exactly twelve digits.",
@@ -42,12 +53,17 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Write the id in quotes, with all twelve digits.",
     ),
     template("alternatives", "A value fits none, or too many, of the alternatives."),
+    construct(
+        "artifact-flow",
+        "An artifact of a pipeline is used before it is made, made twice, or passed between accounts that cannot read it.",
+    ),
     explain(
         "asset",
         "A file or folder that the app needs cannot be read, packed or uploaded.",
         "Assets are uploaded before their stack is deployed; without them it would fail halfway.",
         "Check that the path exists and can be read, and that the account is bootstrapped.",
     ),
+    construct("build-specification", "A build project has nothing to read its build specification from."),
     explain(
         "busy",
         "Somebody else works on the stack.",
@@ -88,6 +104,9 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Give one of the two another id. Changing the id of what is deployed replaces it.",
     ),
     template("duplicate-name", "Two resources have the same physical name."),
+    construct("duplicate-stage", "A pipeline has two stages of the same name."),
+    construct("duplicate-variable", "An environment variable is set twice."),
+    construct("empty-rule", "A rule does nothing: it has no pattern or schedule, or nothing goes away by it."),
     explain(
         "empty-stack",
         "A stack has no resources.",
@@ -95,6 +114,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Add a resource, or leave the stack out.",
     ),
     template("enum", "A value is not one of the allowed ones."),
+    construct("execution-role", "CloudFormation would act with a role that it cannot have."),
     explain(
         "export-in-use",
         "An output is imported by another stack.",
@@ -115,12 +135,15 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Nothing is made of what cannot be understood.",
         "The message names the property; the construct's place in the program is below it.",
     ),
+    construct("invalid-address", "A text is not a mail address."),
+    construct("invalid-arn", "A text is not an ARN of the right kind."),
     explain(
         "invalid-id",
         "The id of a construct is empty or contains `/`.",
         "Paths are ids joined by `/`.",
         "Give the construct an id of letters, digits and dashes.",
     ),
+    construct("invalid-name", "AWS would refuse the name."),
     explain(
         "invalid-principal",
         "A policy names a role or user that does not exist.",
@@ -191,6 +214,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "AWS deletes only what is empty.",
         "Empty it, or set a removal policy that retains it.",
     ),
+    construct("not-for-pipelines", "A build project that gets its source elsewhere is run by a pipeline."),
     explain(
         "not-stabilized",
         "A resource did not become ready in time.",
@@ -198,6 +222,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Look at the resource's own service for the reason, then deploy again.",
     ),
     template("null", "CloudFormation takes no nulls."),
+    construct("out-of-range", "A number is outside of what AWS takes."),
     explain(
         "override",
         "An override names a place that cannot be set.",
@@ -211,6 +236,11 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "What was made before the failure is kept, for you to look at.",
         "Mend the cause and deploy again, or go back with `rollback`.",
     ),
+    construct(
+        "pipeline-structure",
+        "A pipeline has too few or too many stages or actions, or they are not in an order that AWS takes.",
+    ),
+    construct("plain-secret", "A credential would be an environment variable for all to read."),
     explain(
         "policy-size",
         "A policy is larger than AWS allows.",
@@ -276,12 +306,14 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "Whoever reads it later cannot tell whether it is still right.",
         "Write down why the finding does not matter here.",
     ),
+    construct("source-without-events", "A bucket is a pipeline's source, and tells nobody about new objects."),
     explain(
         "stack-cycle",
         "Stacks depend on each other in a circle.",
         "None of them could be deployed first.",
         "Move a resource to the other stack, give it a physical name, or take a dependency away. The finding names every edge.",
     ),
+    construct("stage-condition", "A condition of a stage is one that CodePipeline does not have."),
     explain(
         "state",
         "What is remembered between runs cannot be read or written.",
@@ -317,6 +349,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "It goes on in AWS; only following it was given up.",
         "Follow it with `logs -f`.",
     ),
+    construct("too-many", "There is more of something than AWS takes."),
     explain(
         "unavailable",
         "A service kept throttling, or could not be reached, for too long.",
@@ -356,6 +389,7 @@ pub(crate) const EXPLANATIONS: &[Explanation] = &[
         "It is mostly a slip of the hand: the app goes on with its default.",
         "Use the name that is proposed, or remove the value.",
     ),
+    construct("variables", "A variable of a pipeline is used before it is set, or has a name that is taken."),
     explain(
         "wrong-account",
         "The credentials for an account belong to another.",

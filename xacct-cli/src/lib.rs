@@ -138,3 +138,8 @@ fn parse() -> Result<CommandLine, clap::Error> {
     let matches = command().try_get_matches()?;
     CommandLine::from_arg_matches(&matches)
 }
+
+/// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

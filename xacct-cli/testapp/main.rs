@@ -44,6 +44,38 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
             }
             app.skip_validation();
         }
+        "slow" => {
+            // One after the other, so that there is time to interrupt.
+            let mut last = first.clone();
+            for index in 0..15 {
+                let next = queue(&tools, &format!("Next{index}"));
+                next.depends_on(&last);
+                last = next;
+            }
+        }
+        "name-taken" => {
+            named(&tools, "Jobs");
+            let again = Stack::new(app, "Again", config.environment("tools")?, StackProps::new());
+            again.add_dependency(&tools);
+            named(&again, "Jobs");
+            let behind = Stack::new(app, "Behind", config.environment("production")?, StackProps::new());
+            behind.add_dependency(&again);
+            queue(&behind, "Queue");
+        }
+        "renamed" => {
+            named(&tools, "Jobs");
+        }
+        "log" | "log-renamed" => {
+            let mut props = Props::default();
+            props.set("LogGroupName", format!("/test/{case}").into());
+            Node::new_resource(&tools, "Log", "AWS::Logs::LogGroup", props);
+        }
+        "refused" => {
+            let mut props = Props::default();
+            props.set("QueueNaem", "x".into());
+            Node::new_resource(&tools, "Misspelt", "AWS::SQS::Queue", props);
+            app.skip_validation();
+        }
         "number" => {
             let _: u32 = config.context_or("retention", 30)?;
         }
@@ -57,4 +89,12 @@ fn define(app: &App, config: &Config) -> Result<(), ConfigError> {
 #[track_caller]
 fn queue(scope: &dyn Construct, id: &str) -> Node {
     Node::new_resource(scope, id, "AWS::SQS::Queue", Props::default())
+}
+
+/// A queue with a name of its own.
+#[track_caller]
+fn named(scope: &dyn Construct, name: &str) -> Node {
+    let mut props = Props::default();
+    props.set("QueueName", name.to_owned().into());
+    Node::new_resource(scope, name, "AWS::SQS::Queue", props)
 }

@@ -1,3 +1,5 @@
+//! An app for two accounts.
+
 use std::process::ExitCode;
 
 use xacct_cli::{Config, ConfigError};

@@ -1,84 +1,9 @@
-//! What the command line promises, through the real binary of a small app.
+//! What every verb promises: where its words go, what they say, and how it ends.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-use tempfile::TempDir;
-
-/// A folder of its own for a test, and the app in it.
-struct Place(TempDir);
-
-/// What the app said.
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn with(file: &str, text: &str) -> Self {
-        let place = Self::new();
-        fs::write(place.path().join(file), text).unwrap();
-        place
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_testapp"));
-        command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        // What the machine of the tests has set is nobody's business.
-        for (name, _) in std::env::vars() {
-            if ["XACCT_", "CDK_", "CARGO", "AWS_", "NO_COLOR", "CLICOLOR", "CI"].iter().any(|it| name.starts_with(it)) {
-                command.env_remove(name);
-            }
-        }
-        command.env("COLUMNS", "100");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Said {
-        said(self.command(args).output().unwrap())
-    }
-
-    fn run_with(&self, variables: &[(&str, &str)], args: &[&str]) -> Said {
-        said(self.command(args).envs(variables.iter().copied()).output().unwrap())
-    }
-
-    fn has(&self, file: &str) -> bool {
-        self.path().join(file).exists()
-    }
-}
-
-fn said(output: Output) -> Said {
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
-}
-
-impl Said {
-    #[track_caller]
-    fn refuses(&self, code: i32, texts: &[&str]) {
-        assert_eq!(self.code, code, "{}", self.err);
-        let err = self.err.split_whitespace().collect::<Vec<_>>().join(" ").replace(" │ ", " ");
-        for text in texts {
-            assert!(err.contains(text), "`{text}` is not in:\n{}", self.err);
-        }
-    }
-
-    fn lines(&self) -> Vec<serde_json::Value> {
-        self.out.lines().map(|it| serde_json::from_str(it).unwrap()).collect()
-    }
-}
+use crate::support::{Place, said};
 
 #[test]
 fn synth_writes_an_assembly_and_tells_the_order() {
@@ -184,7 +109,8 @@ fn later_layers_win_and_doctor_says_which() {
          [accounts.production]\nid = \"222222222222\"\n[context]\ncase = \"good\"\n[silence]\nx = \"because\"\n",
     );
     let variables = [("XACCT_REGION", "eu-central-1"), ("XACCT_ACCOUNT_PRODUCTION", "333333333333")];
-    let said = place.run_with(&variables, &["doctor", "--json", "--profile", "tools=b", "--region", "us-east-1"]);
+    let said =
+        place.run_with(&variables, &["doctor", "--offline", "--json", "--profile", "tools=b", "--region", "us-east-1"]);
     let setting = |name: &str| {
         let line =
             said.lines().into_iter().find(|it| it["name"] == name).unwrap_or_else(|| panic!("{name}: {}", said.out));
@@ -261,7 +187,7 @@ fn json_is_lines_of_json_and_nothing_else() {
     for (args, code) in [
         (&["synth"][..], 0),
         (&["ls"], 0),
-        (&["doctor"], 0),
+        (&["doctor", "--offline"], 0),
         (&["ls", "Tool"], 64),
         (&["synth", "-c", "case=cycle"], 4),
     ] {
@@ -277,9 +203,22 @@ fn json_is_lines_of_json_and_nothing_else() {
 
 #[test]
 fn every_type_of_json_line_is_documented() {
-    let documented = include_str!("../../docs/json.md");
+    let documented = include_str!("../../../docs/json.md");
     let place = Place::new();
-    for args in [&["synth"][..], &["ls"], &["doctor"], &["graph"], &["ls", "Tool"]] {
+    for args in [
+        &["synth"][..],
+        &["ls"],
+        &["doctor", "--offline"],
+        &["graph"],
+        &["ls", "Tool"],
+        &["explain"],
+        &["check"],
+        &["access"],
+        &["status", "--local"],
+        &["diff", "--local"],
+        &["doctor", "--local"],
+        &["drift", "--local"],
+    ] {
         for line in place.run(&[args, &["--json"]].concat()).lines() {
             let kind = line["type"].as_str().unwrap();
             assert!(documented.contains(&format!("### `{kind}`")), "{kind}");
