@@ -6,11 +6,11 @@ use xacct_deploy::{Cause, CauseKind, Outcome};
 
 use crate::follow::Ended;
 use crate::report;
-use crate::session::invocation;
+use crate::session::same_command;
 use crate::terminal::{Style, Terminal};
 
 /// Tells of every stack that failed, then of those that did not begin.
-pub(crate) fn tell(terminal: &Terminal, ended: &Ended, assembly: &Assembly, verb: &str) {
+pub(crate) fn tell(terminal: &Terminal, ended: &Ended, assembly: &Assembly) {
     if terminal.json {
         return;
     }
@@ -20,25 +20,17 @@ pub(crate) fn tell(terminal: &Terminal, ended: &Ended, assembly: &Assembly, verb
         for (index, cause) in causes.iter().enumerate() {
             // One cause is what the user needs; what follows from it only if asked for.
             if index > 0 && !terminal.verbose {
-                let more = causes.len() - 1;
-                terminal.err_line(&format!("  … and {} more with -v", super::verbs::count(more, "failure")));
+                terminal.err_line(&format!("  … and {} more with -v", causes.len() - 1));
                 break;
             }
             let name = subject(cause, &info.display_name, assembly, &info.id);
-            let again = format!("{} {verb} {}", invocation(), quoted(&info.display_name));
-            terminal.err_line(&render(cause, &name, &state, &again, &terminal.err));
+            terminal.err_line(&render(cause, &name, &state, &terminal.err));
         }
     }
 }
 
-/// `'Prod/Tools'` where a shell would not take it as it is.
-fn quoted(name: &str) -> String {
-    let is_plain = name.chars().all(|it| it.is_ascii_alphanumeric() || "-_./".contains(it));
-    if is_plain { name.to_owned() } else { format!("'{name}'") }
-}
-
 /// A cause in the form of an error message of several lines.
-fn render(cause: &Cause, name: &str, state: &str, again: &str, style: &Style) -> String {
+fn render(cause: &Cause, name: &str, state: &str, style: &Style) -> String {
     let kind = if cause.kind == CauseKind::Other { String::new() } else { format!("[{}]", kind_name(cause.kind)) };
     let mut lines =
         vec![format!("{} {}", style.red(&style.bold(&format!("error{kind}:"))), style.bold(&format!("{name} failed")))];
@@ -59,7 +51,7 @@ fn render(cause: &Cause, name: &str, state: &str, again: &str, style: &Style) ->
         ("call", format!("{it}{code}"))
     }));
     rows.extend(cause.help.as_ref().map(|it| ("help", it.clone())));
-    rows.push(("again", again.to_owned()));
+    rows.push(("again", same_command()));
     rows.push(("state", state.to_owned()));
     let last = rows.len() - 1;
     for (index, (what, text)) in rows.iter().enumerate() {

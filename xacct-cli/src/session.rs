@@ -130,6 +130,16 @@ fn cannot_write(error: &xacct_core::assembly::AssemblyError, folder: &Path) -> F
     ))
 }
 
+/// The command line once more, to paste into a shell.
+pub(crate) fn same_command() -> String {
+    let quoted = |word: String| {
+        let is_plain =
+            !word.is_empty() && word.chars().all(|it| it.is_ascii_alphanumeric() || "-_./=:,@+".contains(it));
+        if is_plain { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    std::iter::once(invocation()).chain(std::env::args().skip(1).map(quoted)).collect::<Vec<_>>().join(" ")
+}
+
 /// How the user starts this program: for hints that can be pasted.
 pub(crate) fn invocation() -> String {
     match std::env::var("CARGO_PKG_NAME") {

@@ -155,6 +155,11 @@ impl Style {
         Self { color, links: is_terminal && !is_dumb && color, width }
     }
 
+    /// The same, with room for everything if that is wanted.
+    pub(crate) fn unless_cut(self, everything: bool) -> Self {
+        if everything { Self { width: 100_000, ..self } } else { self }
+    }
+
     fn paint(&self, code: &str, text: &str) -> String {
         if self.color && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -11,7 +11,8 @@ use crate::problem::Problem;
 pub(super) const CDK_CONTEXT: &str = "CDK_CONTEXT_JSON";
 const FILE: &str = "xacct.toml";
 /// Variables that are read as flags.
-const FLAG_VARIABLES: [&str; 7] = ["CONFIG", "OUTPUT", "COLOR", "PROGRESS", "YES", "JSON", "ASSEMBLY"];
+const FLAG_VARIABLES: [&str; 9] =
+    ["CONFIG", "OUTPUT", "COLOR", "PROGRESS", "YES", "JSON", "ASSEMBLY", "LOCAL", "REQUIRE_APPROVAL"];
 
 /// What flags say about the configuration.
 #[derive(Clone, Debug, Default)]

@@ -30,6 +30,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &BootstrapArgs) -> Result<E
     let ended = follow(session, run, events).await;
     cloud.keep()?;
     let ended = ended?;
-    failed::tell(&session.terminal, &ended, &Assembly::default(), "bootstrap");
+    failed::tell(&session.terminal, &ended, &Assembly::default());
     Ok(conclude(session, &ended, &cloud, false))
 }

@@ -48,7 +48,8 @@ pub(crate) async fn run(session: &Session<'_>, args: &DeployArgs) -> Result<Exit
     if let Some(file) = &args.outputs_file {
         write_outputs(&ended, file)?;
     }
-    failed::tell(&session.terminal, &ended, &assembly, "deploy");
+    failed::tell(&session.terminal, &ended, &assembly);
+    tell_outputs(session, &ended);
     Ok(conclude(session, &ended, &cloud, args.dry_run))
 }
 
@@ -98,9 +99,19 @@ async fn approve(session: &Session<'_>, args: &DeployArgs, plan: &Plan) -> Resul
         .map(|it| it.environment.account.as_str())
         .collect();
     let text = format!("Deploy these changes to {}?", count(accounts.len(), "account"));
-    let details = plan_report::diff(plan, &session.terminal.err);
+    let details = plan_report::diff(plan, &session.terminal.err.unless_cut(session.terminal.verbose));
     let question = Question { text: &text, details: &details, instead: "--yes, or with --require-approval never" };
     agree(session, &question).await
+}
+
+/// What came out of it: people look for it here, scripts use `outputs`.
+fn tell_outputs(session: &Session<'_>, ended: &Ended) {
+    for info in &ended.stacks {
+        let Some(Outcome::Deployed { outputs, .. }) = ended.summary.stacks.get(&info.id) else { continue };
+        for it in outputs {
+            session.terminal.say(&format!("  {}.{} = {}", info.stack_name, it.key, it.value));
+        }
+    }
 }
 
 /// The outputs of all stacks, by stack and name.

@@ -40,6 +40,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<Exi
     let ended = follow(session, run, events).await;
     cloud.keep()?;
     let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly, "destroy");
+    failed::tell(&session.terminal, &ended, &assembly);
     Ok(conclude(session, &ended, &cloud, false))
 }

@@ -18,7 +18,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<Exit, 
     if terminal.json {
         terminal.json("plan", &plan)?;
     } else {
-        for line in plan_report::diff(&plan, &terminal.out) {
+        for line in plan_report::diff(&plan, &terminal.out.unless_cut(terminal.verbose)) {
             terminal.data(&line)?;
         }
     }

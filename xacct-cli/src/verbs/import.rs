@@ -46,7 +46,7 @@ pub(crate) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit
     let ended = follow(session, run, events).await;
     cloud.keep()?;
     let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly, "import");
+    failed::tell(&session.terminal, &ended, &assembly);
     Ok(conclude(session, &ended, &cloud, false))
 }
 

@@ -25,6 +25,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &LogsArgs) -> Result<Exit, 
     }
     let ended = follow(session, run, events).await?;
     cloud.keep()?;
-    failed::tell(&session.terminal, &ended, &assembly, "deploy");
+    failed::tell(&session.terminal, &ended, &assembly);
     Ok(conclude(session, &ended, &cloud, false))
 }

@@ -24,6 +24,6 @@ pub(crate) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
     let ended = follow(session, run, events).await;
     cloud.keep()?;
     let ended = ended?;
-    failed::tell(&session.terminal, &ended, &assembly, "rollback");
+    failed::tell(&session.terminal, &ended, &assembly);
     Ok(conclude(session, &ended, &cloud, false))
 }

@@ -242,3 +242,53 @@ fn finished(outcome: &Outcome, took: &str, style: &Style) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use xacct_deploy::cloudformation::{Environment, Timestamp};
+    use xacct_deploy::event::StackInfo;
+
+    use super::*;
+
+    fn resource(logical_id: &str, status: &str) -> Event {
+        let event = StackEvent {
+            id: logical_id.into(),
+            stack_id: "arn".into(),
+            stack_name: "Tools".into(),
+            logical_id: logical_id.into(),
+            physical_id: None,
+            resource_type: "AWS::KMS::Key".into(),
+            timestamp: Timestamp::default(),
+            status: status.into(),
+            status_reason: None,
+            detailed_status: None,
+            client_token: None,
+            operation_id: None,
+            hook: None,
+        };
+        let path = Some(format!("Tools/{logical_id}/Resource"));
+        Event::Resource { stack: "Tools".into(), event, path, nested: Vec::new() }
+    }
+
+    #[test]
+    fn what_is_waited_for_is_named_as_in_the_program() {
+        let mut progress = Progress::default();
+        let info = StackInfo {
+            id: "Tools".into(),
+            display_name: "Tools".into(),
+            stack_name: "Tools".into(),
+            environment: Environment { account: "111111111111".into(), region: "eu-west-1".into() },
+            after: Vec::new(),
+            wave: 0,
+        };
+        progress.event(&Event::RunStarted { version: 1, verb: "deploy".into(), run: "r".into(), stacks: vec![info] });
+        assert_eq!(progress.waiting(), None);
+        for id in ["Key", "Bucket", "Role"] {
+            progress.event(&resource(id, "CREATE_IN_PROGRESS"));
+        }
+        assert_eq!(progress.waiting().unwrap(), "Tools: Key, Bucket +1");
+        progress.event(&resource("Key", "CREATE_COMPLETE"));
+        assert_eq!(progress.waiting().unwrap(), "Tools: Bucket, Role");
+        assert_eq!(progress.stacks["Tools"].done(), 1);
+    }
+}

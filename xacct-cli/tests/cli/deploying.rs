@@ -110,7 +110,11 @@ fn a_failure_is_told_by_its_cause_with_its_place() {
     assert!(block.contains("├ at     xacct-cli/testapp/main.rs:"), "{block}");
     assert!(block.contains("named(&again, \"Jobs\")"), "{block}");
     assert!(block.contains("├ help"), "{block}");
-    assert!(block.contains("deploy Again") && block.contains("state  Again as before; "), "{block}");
+    assert!(
+        block.contains("testapp deploy --local --yes -c case=name-taken\n")
+            && block.contains("state  Again as before; "),
+        "{block}"
+    );
     assert!(
         block.contains("Tools deployed; Production deployed; Behind not started; it is safe to run again"),
         "{block}"
